@@ -1,0 +1,53 @@
+# The two commands that matter: `make run` and `make test`. Each does all the set-up it needs.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/.run ## start the gateway and the server on this machine
+	@exec $(BIN)/seriesgate up
+
+test: check peers ## install what the tests need and run all checks and tests
+	$(BIN)/pytest
+
+check: $(VENV)/.dev ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## put the code in form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+peers: ## install the programs that the tests talk to (Debian packages)
+	@scripts/install-test-peers
+
+docs: $(VENV)/.dev ## generate the pages that are made from the code
+	$(BIN)/python docs/generators/generate.py
+
+lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --python-version 3.11 --upgrade -c requirements.txt --group dev pyproject.toml \
+		-o requirements-dev.txt
+
+clean: ## remove what was installed and made here; received data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.run: requirements.txt pyproject.toml
+	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt pyproject.toml
+	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
+	@touch $@ $(VENV)/.run
+
+.PHONY: help run test check format peers docs lock clean

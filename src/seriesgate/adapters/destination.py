@@ -1,0 +1,70 @@
+"""Where an association is opened to, and under which names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_MAX_AE_TITLE_LENGTH = 16
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A peer: its address, its AE title, and the AE title we call it with.
+
+    The AE titles are kept without their padding. Raises ValueError, with a text for people, when
+    an AE title breaks the rules of PS3.5 6.2 (VR AE) or the port is no TCP port.
+    """
+
+    host: str
+    port: int
+    called_ae_title: str = "STORESCP"
+    calling_ae_title: str = "SERIESGATE"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.port <= _MAX_PORT:
+            raise ValueError(f"the port must be 1 to {_MAX_PORT}, not {self.port}")
+        object.__setattr__(self, "called_ae_title", ae_title(self.called_ae_title))
+        object.__setattr__(self, "calling_ae_title", ae_title(self.calling_ae_title))
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT, an IPv6 address in brackets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+def ae_title(text: str) -> str:
+    """Return the AE title without the spaces around it, which mean nothing (PS3.5 6.2).
+
+    Raises ValueError when it is empty, too long, or has a character that the VR AE does not allow:
+    anything but printable ASCII, and the backslash.
+    """
+    title = text.strip(" ")
+    if not title:
+        raise ValueError("an AE title must not be empty")
+    if len(title) > _MAX_AE_TITLE_LENGTH:
+        raise ValueError(
+            f"an AE title has at most {_MAX_AE_TITLE_LENGTH} characters,"
+            f" {title[:32]!r} has {len(title)}"
+        )
+    if not (title.isascii() and title.isprintable()) or "\\" in title:
+        raise ValueError(f"an AE title has printable ASCII without a backslash, not {title!a}")
+    return title
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """Return host and port of `HOST:PORT`, where an IPv6 address stands in brackets: `[::1]:104`.
+
+    Raises ValueError with a text for people.
+    """
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"write an IPv6 address in brackets, as [::1]:104, not {text!r}")
+    if not colon or not host or any(character in host for character in " \t[]/"):
+        raise ValueError(f"write the address as HOST:PORT, as 127.0.0.1:6667, not {text!r}")
+    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= _MAX_PORT):
+        raise ValueError(f"the port must be 1 to {_MAX_PORT}, not {port!r}")
+    return host, int(port)

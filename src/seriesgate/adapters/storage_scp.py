@@ -1,0 +1,204 @@
+"""ModalityStoreSCP: accepts connections and bounds how many there are."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from ipaddress import IPv6Address, ip_address
+from socket import SHUT_RDWR
+from typing import TYPE_CHECKING
+
+from seriesgate.adapters.association import Association
+from seriesgate.adapters.listener import address_of, bind_listener
+from seriesgate.upper_layer.events import RejectAssociation
+from seriesgate.upper_layer.pdu import RejectReason, RejectResult
+
+if TYPE_CHECKING:
+    import socket
+    import ssl
+    from collections.abc import Iterable
+    from ipaddress import IPv4Network, IPv6Network
+
+    from seriesgate.gateway.intake import InstanceReceiver
+    from seriesgate.upper_layer.negotiation import AcceptorPolicy
+
+_log = logging.getLogger(__name__)
+
+# Connections that have not negotiated yet have places of their own: they never take one from an
+# association. When these are full, one that has kept silent for the grace period makes room.
+_MAX_PENDING = 512
+_PENDING_GRACE = 0.25
+# Without file descriptors there is nothing to accept with; some will be closed soon.
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_EXHAUSTED_PAUSE = 0.1
+
+_OVER_LIMIT = RejectAssociation(RejectResult.TRANSIENT, RejectReason.LOCAL_LIMIT_EXCEEDED)
+_STOPPING = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
+
+
+class ModalityStoreSCP:
+    """The Storage SCP: listens, and gives each instance that arrives to `receiver`.
+
+    `allowed_networks`: only these may connect; empty means all. `tls`: a server-side context, or
+    None for plain DICOM.
+    """
+
+    def __init__(
+        self,
+        receiver: InstanceReceiver,
+        policy: AcceptorPolicy,
+        *,
+        host: str,
+        port: int,
+        max_associations: int,
+        allowed_networks: Iterable[IPv4Network | IPv6Network] = (),
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._receiver = receiver
+        self._policy = policy
+        self._host = host
+        self._port = port
+        self._max_associations = max_associations
+        self._allowed_networks = tuple(allowed_networks)
+        self._tls = tls
+        # Guards the two sets below, and is notified when either changes.
+        self._changed = threading.Condition()
+        # In the order of arrival, so that the first is the oldest.
+        self._pending: dict[Association, None] = {}
+        self._associations: set[Association] = set()
+        self._is_stopping = False
+        self._listener: socket.socket | None = None
+
+    def start(self) -> str:
+        """Begin to accept; return HOST:PORT. Raises ListenError."""
+        self._listener = bind_listener(self._host, self._port)
+        threading.Thread(
+            target=self._accept_all, args=(self._listener,), name="storage-scp", daemon=True
+        ).start()
+        return address_of(self._listener)
+
+    def stop(self, grace: float) -> None:
+        """Accept nothing more and let messages under way end, for `grace` seconds at most."""
+        if self._listener is None:
+            return
+        with self._changed:
+            self._is_stopping = True
+            for pending in self._pending:
+                pending.cut()
+            for association in self._associations:
+                association.drain()
+            _wake_and_close(self._listener)
+            self._changed.wait_for(lambda: not self._associations, timeout=grace)
+            for association in self._associations:
+                association.cut()
+            # What was cut is abandoned, not stored: wait until that is done.
+            self._changed.wait_for(lambda: not self._associations, timeout=grace)
+
+    def association_count(self) -> int:
+        """Return the number of associations now."""
+        with self._changed:
+            return len(self._associations)
+
+    def _accept_all(self, listener: socket.socket) -> None:
+        while True:
+            self._make_room()
+            try:
+                connection, address = listener.accept()
+            except OSError as error:
+                if self._is_stopping:
+                    return
+                if error.errno in _EXHAUSTED:
+                    _log.error("cannot accept a connection: %s", error.strerror)
+                    with self._changed:
+                        self._changed.wait(_EXHAUSTED_PAUSE)
+                continue
+            self._begin(connection, address[0])
+
+    def _begin(self, connection: socket.socket, peer_host: str) -> None:
+        if not self._is_allowed(peer_host):
+            _log.warning("connection from %s refused: not in allowed_networks", peer_host)
+            connection.close()
+            return
+        association = Association(
+            connection,
+            peer_host,
+            self._policy,
+            self._receiver,
+            self._tls,
+            self._admit,
+            self._rejected,
+            self._ended,
+        )
+        with self._changed:
+            if self._is_stopping:
+                connection.close()
+                return
+            self._pending[association] = None
+        try:
+            association.start()
+        except RuntimeError:
+            # The system has no thread left.
+            _log.error("cannot start a thread for a connection")
+            connection.close()
+            self._ended(association)
+
+    def _is_allowed(self, peer_host: str) -> bool:
+        if not self._allowed_networks:
+            return True
+        address = ip_address(peer_host)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._allowed_networks)
+
+    def _make_room(self) -> None:
+        """Wait until one more connection may be pending."""
+        with self._changed:
+            while len(self._pending) >= _MAX_PENDING and not self._is_stopping:
+                age = time.monotonic() - next(iter(self._pending)).began
+                if age < _PENDING_GRACE:
+                    self._changed.wait(_PENDING_GRACE - age)
+                else:
+                    self._evict()
+
+    def _evict(self) -> None:
+        """Cut the oldest pending connection of the host that has the most of them."""
+        per_host = Counter(pending.peer_host for pending in self._pending)
+        busiest, _ = per_host.most_common(1)[0]
+        victim = next(p for p in self._pending if p.peer_host == busiest)
+        del self._pending[victim]
+        victim.cut()
+
+    def _admit(self, association: Association) -> RejectAssociation | None:
+        with self._changed:
+            if self._is_stopping:
+                return _STOPPING
+            if len(self._associations) >= self._max_associations:
+                return _OVER_LIMIT
+            self._pending.pop(association, None)
+            self._associations.add(association)
+            return None
+
+    def _rejected(self, association: Association) -> None:
+        """Free the place of an association that the policy rejected after all."""
+        with self._changed:
+            if association in self._associations:
+                self._associations.discard(association)
+                self._pending[association] = None
+            self._changed.notify_all()
+
+    def _ended(self, association: Association) -> None:
+        with self._changed:
+            self._pending.pop(association, None)
+            self._associations.discard(association)
+            self._changed.notify_all()
+
+
+def _wake_and_close(listener: socket.socket) -> None:
+    # Closing alone does not wake a thread that waits in accept().
+    with suppress(OSError):
+        listener.shutdown(SHUT_RDWR)
+    listener.close()

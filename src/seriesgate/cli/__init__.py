@@ -1,0 +1,49 @@
+"""The command line: one module per command or group of commands."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from seriesgate import __version__
+from seriesgate.cli import config, run, series
+from seriesgate.cli.echo import echo
+from seriesgate.cli.send import send
+
+app = typer.Typer(
+    name="seriesgate",
+    help="A DICOM series gateway: receives instances over C-STORE, knows when a series is "
+    "complete, registers it with a server.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(run.up)
+app.command()(run.gateway)
+app.command()(run.server)
+app.command()(send)
+app.command()(echo)
+app.add_typer(series.app, name="series")
+app.add_typer(config.app, name="config")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"seriesgate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Show the version."
+    ),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="seriesgate" if sys.argv[0].endswith("__main__.py") else None)

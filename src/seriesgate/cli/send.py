@@ -1,0 +1,184 @@
+"""`seriesgate send`: a modality simulator."""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+from seriesgate.adapters import storage_scu
+from seriesgate.adapters.association_errors import AssociationError
+from seriesgate.adapters.destination import Destination
+from seriesgate.adapters.dicom_files import DicomFiles, find_dicom_files
+from seriesgate.adapters.outgoing_instance import OutgoingInstance
+from seriesgate.adapters.send_summary import Outcome, SendSummary
+from seriesgate.adapters.synthetic_series import matrix_of_size, parse_shape, synthetic_study
+from seriesgate.cli.options import EXIT_USAGE, fail
+from seriesgate.cli.peer_options import (
+    DEFAULT_CALLED_AE,
+    DEFAULT_CALLING_AE,
+    DEFAULT_TIMEOUT,
+    DEFAULT_TO,
+    CalledAe,
+    CallingAe,
+    Timeout,
+    To,
+    destination_or_exit,
+)
+
+_EXIT_INTERRUPTED = 130
+_DEFAULT_INSTANCE_SIZE = 8192
+
+
+def send(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Files, and folders with all that is below."),
+    ] = None,
+    to: To = DEFAULT_TO,
+    called_ae: CalledAe = DEFAULT_CALLED_AE,
+    calling_ae: CallingAe = DEFAULT_CALLING_AE,
+    associations: Annotated[
+        int, typer.Option(min=1, max=64, help="How many associations send at once.")
+    ] = 1,
+    synthetic: Annotated[
+        str | None,
+        typer.Option(metavar="SERIESxINSTANCES", help="Make an MR study and send it: 5x100."),
+    ] = None,
+    instance_size: Annotated[
+        int, typer.Option(metavar="BYTES", help="Pixels of a synthetic instance.")
+    ] = _DEFAULT_INSTANCE_SIZE,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Send DICOM files as a modality would, byte for byte, each in its own transfer syntax.
+
+    Exit code 0 when everything was stored, 1 when something was not or there was nothing to send.
+
+    Example: seriesgate send /data/mr --to pacs.example:104 --called-ae PACS --associations 4
+
+    Example: seriesgate send --synthetic 5x100
+    """
+    destination = destination_or_exit(to, called_ae, calling_ae)
+    if not paths and synthetic is None:
+        raise fail("name files or folders to send, or --synthetic SERIESxINSTANCES", EXIT_USAGE)
+    made = _make(synthetic, instance_size)
+    found = _find(paths or [])
+    for line in found.unusable:
+        typer.secho(f"seriesgate: {line}", err=True, fg=typer.colors.RED)
+    summary = _send([*found.files, *made], destination, associations, timeout)
+    if as_json:
+        typer.echo(json.dumps(_report(summary, found), indent=2, ensure_ascii=False))
+    else:
+        typer.echo("\n".join(_lines(summary, found)))
+    if summary.interrupted:
+        raise typer.Exit(_EXIT_INTERRUPTED)
+    if found.unusable or not (summary.sent and summary.is_complete):
+        raise typer.Exit(1)
+
+
+def _make(synthetic: str | None, instance_size: int) -> list[OutgoingInstance]:
+    if synthetic is None:
+        return []
+    try:
+        shape = parse_shape(synthetic)
+        matrix = matrix_of_size(instance_size)
+    except ValueError as error:
+        raise fail(str(error), EXIT_USAGE) from error
+    return list(synthetic_study(shape, acquired_at=datetime.now().astimezone(), matrix=matrix))
+
+
+def _find(paths: Sequence[Path]) -> DicomFiles:
+    for path in paths:
+        try:
+            path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise fail(f"{path} does not exist", EXIT_USAGE) from error
+        except OSError:
+            continue  # is counted below
+    with Console(stderr=True).status("looking for DICOM files"):
+        return find_dicom_files(paths)
+
+
+def _send(
+    instances: Sequence[OutgoingInstance],
+    destination: Destination,
+    associations: int,
+    timeout: float,
+) -> SendSummary:
+    console = Console(stderr=True)
+    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), _Pace())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=len(instances))
+        try:
+            return storage_scu.send(
+                instances,
+                destination,
+                associations=associations,
+                timeout=timeout,
+                on_progress=lambda _size: progress.advance(task),
+            )
+        except AssociationError as error:
+            hint = ""
+            if isinstance(error.__cause__, ConnectionRefusedError):
+                hint = "; start the gateway with `seriesgate up`"
+            raise fail(f"{error}{hint}") from error
+
+
+class _Pace(ProgressColumn):
+    """Instances per second."""
+
+    def render(self, task: Task) -> Text:
+        """Return the pace of the last seconds."""
+        return Text(f"{task.speed or 0:.0f} instances/s")
+
+
+def _report(summary: SendSummary, found: DicomFiles) -> dict[str, Any]:
+    """Return what became of everything, for JSON."""
+    return {
+        "sent": summary.sent,
+        "bytes": summary.size,
+        "seconds": round(summary.seconds, 3),
+        "instances_per_second": round(summary.instances_per_second, 1),
+        "warnings": [_status(outcome) for outcome in summary.warnings],
+        "refused": [_status(outcome) for outcome in summary.refused],
+        "failed": [
+            *({"reason": outcome.meaning, "count": outcome.count} for outcome in summary.failed),
+            *({"reason": line, "count": 1} for line in found.unusable),
+        ],
+        "skipped": found.skipped,
+        "unsent": summary.unsent,
+        "interrupted": summary.interrupted,
+    }
+
+
+def _status(outcome: Outcome) -> dict[str, Any]:
+    status = None if outcome.status is None else f"{outcome.status:04X}"
+    return {"status": status, "meaning": outcome.meaning, "count": outcome.count}
+
+
+def _lines(summary: SendSummary, found: DicomFiles) -> Iterator[str]:
+    """Yield what became of everything, for people."""
+    yield (
+        f"sent     {summary.sent} in {summary.seconds:.2f} s, {decimal(summary.size)}, "
+        f"{summary.instances_per_second:.0f} instances/s"
+    )
+    for outcome in summary.warnings:
+        yield f"warning  {outcome.count} of them with {outcome.status:04X} {outcome.meaning}"
+    for outcome in summary.refused:
+        status = "" if outcome.status is None else f"{outcome.status:04X} "
+        yield f"refused  {outcome.count} with {status}{outcome.meaning}"
+    for outcome in summary.failed:
+        yield f"failed   {outcome.count}: {outcome.meaning}"
+    if found.unusable:
+        yield f"failed   {len(found.unusable)}: unusable, see above"
+    if found.skipped:
+        yield f"skipped  {found.skipped}: not DICOM"
+    if summary.unsent:
+        yield f"unsent   {summary.unsent}: interrupted"

@@ -1,0 +1,82 @@
+"""`seriesgate series`: what the server knows."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seriesgate.cli.options import ConfigFile, fail, settings_or_exit
+
+app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
+
+# Field, title, narrowest useful width.
+_COLUMNS = (
+    ("UpdatedAt", "updated", 19),
+    ("PatientName", "patient", 12),
+    ("PatientID", "ID", 6),
+    ("Modality", "mod.", 4),
+    ("SeriesDescription", "description", 11),
+    ("InstancesInSeries", "inst.", 5),
+    ("Revision", "rev.", 4),
+    ("SeriesInstanceUID", "series", 6),
+)
+
+
+@app.command("list")
+def list_series(
+    config: ConfigFile = None,
+    server_url: Annotated[str | None, typer.Option(help="Server to ask.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many series.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the series that are registered, the latest first.
+
+    Example: seriesgate series list --limit 10
+    """
+    settings = settings_or_exit(config, gateway__server_url=server_url).gateway
+    rows = _fetch(str(settings.server_url).rstrip("/"), limit)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo("no series is registered yet")
+        return
+    table = Table(box=None, pad_edge=False)
+    for field, title, width in _COLUMNS:
+        justify: Literal["left", "right"] = (
+            "right" if field in {"InstancesInSeries", "Revision"} else "left"
+        )
+        table.add_column(title, min_width=width, justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(_shown(row, field)) for field, _, _ in _COLUMNS))
+    Console().print(table)
+
+
+def _shown(row: dict[str, Any], field: str) -> str:
+    value = row.get(field, "")
+    if field == "UpdatedAt":
+        return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S}"
+    return str(value)
+
+
+def _fetch(server_url: str, limit: int) -> list[dict[str, Any]]:
+    try:
+        response = httpx.get(f"{server_url}/series", params={"limit": limit}, trust_env=False)
+        response.raise_for_status()
+        return list(response.json()["series"])
+    except httpx.HTTPStatusError as error:
+        raise fail(f"the server at {server_url} answered {error.response.status_code}") from error
+    except httpx.HTTPError as error:
+        raise fail(
+            f"no server answers at {server_url}: start it with `seriesgate up`, "
+            "or name another with --server-url"
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise fail(f"what answers at {server_url} is not a seriesgate server") from error

@@ -1,0 +1,1 @@
+"""The use cases of the gateway, and the ports they need."""

@@ -1,0 +1,225 @@
+"""The use case of receiving: one instance from its first fragment to its answer.
+
+Instances come on many threads at once; the spool and the header scanner work on the caller's
+thread, and only the collector is shared, behind a lock that is never held during I/O.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
+from seriesgate.series.model import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from seriesgate.gateway.ports import Clock, HeaderScanner, InstanceSpool, StoreRequest
+    from seriesgate.series.collector import SeriesCollector
+    from seriesgate.series.model import CollectedSeries, InstanceHeader
+
+
+class RefusalReason(Enum):
+    """Why an instance was not stored."""
+
+    OUT_OF_RESOURCES = auto()
+    CANNOT_UNDERSTAND = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The instance is in the spool, as durable as promised.
+
+    `matches_request` is False when the data set names another SOP class or instance than the
+    command did; what the data set says is what counts.
+    """
+
+    matches_request: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The instance was not stored; `comment` says why, in one line without patient data."""
+
+    reason: RefusalReason
+    comment: str
+
+
+StoreOutcome: TypeAlias = Stored | Refused
+
+
+class InstanceReception(Protocol):
+    """What the Storage SCP holds while the data set of one instance arrives."""
+
+    def write(self, fragment: bytes | memoryview) -> None:
+        """Take the next fragment of the data set. Never raises for what the peer sent."""
+
+    def finish(self) -> StoreOutcome:
+        """The data set has ended: store the instance, or say why not."""
+
+    def abandon(self) -> None:
+        """The data set will never end: forget the instance."""
+
+
+class InstanceReceiver(Protocol):
+    """The gateway as a Storage SCP sees it: instance bytes in, stored or refused out."""
+
+    def begin(self, request: StoreRequest) -> InstanceReception:
+        """Begin to receive one instance."""
+
+
+class Intake:
+    """Stores instances and has them counted; the thread-safe owner of the SeriesCollector.
+
+    `wake_closer` is called, on any thread, when the next deadline may have come nearer. A stored
+    instance can't bring it nearer once there is one, for all quiet periods are equally long; so the
+    closer sleeps undisturbed while instances pour in.
+    """
+
+    def __init__(
+        self,
+        spool: InstanceSpool,
+        collector: SeriesCollector,
+        scanner_for: Callable[[str], HeaderScanner],
+        clock: Clock,
+        wake_closer: Callable[[], None],
+    ) -> None:
+        self._spool = spool
+        self._collector = collector
+        self._scanner_for = scanner_for
+        self._clock = clock
+        self._wake_closer = wake_closer
+        self._is_deadline_known = False
+        self._lock = threading.Lock()
+
+    def recover(self) -> int:
+        """Rebuild the open series, each with a fresh quiet period; return how many instances."""
+        count = 0
+        for instance in self._spool.recover():
+            self.count(instance, held=False)
+            count += 1
+        return count
+
+    def begin(self, request: StoreRequest) -> InstanceReception:
+        """Begin to receive one instance."""
+        return _Reception(self, self._spool, request, self._scanner_for, self._clock)
+
+    def hold(self, series_instance_uid: str) -> None:
+        """Keep a series open while one of its instances is under way."""
+        with self._lock:
+            self._collector.hold(series_instance_uid)
+
+    def let_go(self, series_instance_uid: str) -> None:
+        """End a hold whose instance came to nothing."""
+        with self._lock:
+            self._collector.let_go(series_instance_uid)
+        self._wake_closer()
+
+    def count(self, instance: Instance, *, held: bool) -> None:
+        """Give a stored instance to the collector."""
+        with self._lock:
+            self._collector.observe(instance, self._clock.monotonic(), held=held)
+            is_first = not self._is_deadline_known
+            self._is_deadline_known = True
+        if is_first:
+            self._wake_closer()
+
+    def next_deadline(self) -> float | None:
+        """Return when the next open series becomes quiet, in monotonic seconds."""
+        with self._lock:
+            deadline = self._collector.next_deadline()
+            self._is_deadline_known = deadline is not None
+            return deadline
+
+    def close_quiet(self) -> list[CollectedSeries]:
+        """Return every series whose quiet period has passed."""
+        with self._lock:
+            return self._collector.close_quiet(self._clock.monotonic())
+
+    def open_counts(self) -> tuple[int, int]:
+        """Return how many series are open and how many instances they hold."""
+        with self._lock:
+            return len(self._collector), self._collector.instance_count()
+
+
+class _Reception:
+    """One instance under way, on the thread of its association."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        spool: InstanceSpool,
+        request: StoreRequest,
+        scanner_for: Callable[[str], HeaderScanner],
+        clock: Clock,
+    ) -> None:
+        self._intake = intake
+        self._request = request
+        self._clock = clock
+        self._scanner = scanner_for(request.transfer_syntax_uid)
+        self._header: InstanceHeader | None = None
+        self._refused: Refused | None = None
+        try:
+            self._file = spool.create(request)
+        except SpoolUnavailable as error:
+            self._refused = _refusal(error)
+
+    def write(self, fragment: bytes | memoryview) -> None:
+        if self._refused is not None:
+            return
+        try:
+            self._file.write(fragment)
+            if self._header is None:
+                self._header = self._scanner.feed(fragment)
+                if self._header is not None:
+                    self._intake.hold(self._header.series_instance_uid)
+        except (SpoolUnavailable, HeaderUnreadable) as error:
+            self._refuse(error)
+
+    def finish(self) -> StoreOutcome:
+        if self._refused is not None:
+            return self._refused
+        try:
+            header = self._header or self._scanner.finish()
+            kept_as = self._file.keep(header)
+        except (SpoolUnavailable, HeaderUnreadable) as error:
+            return self._refuse(error)
+        instance = Instance(
+            header,
+            self._request.calling_ae_title,
+            self._file.size,
+            self._clock.utcnow(),
+            is_conflict=kept_as is KeptAs.CONFLICTING,
+        )
+        self._intake.count(instance, held=self._header is not None)
+        return Stored(matches_request=self._matches(header))
+
+    def abandon(self) -> None:
+        if self._refused is None:
+            self._drop()
+
+    def _matches(self, header: InstanceHeader) -> bool:
+        request = self._request
+        return header.sop_instance_uid == request.sop_instance_uid and header.sop_class_uid in {
+            request.sop_class_uid,
+            "",
+        }
+
+    def _refuse(self, error: SpoolUnavailable | HeaderUnreadable) -> Refused:
+        self._refused = _refusal(error)
+        self._drop()
+        return self._refused
+
+    def _drop(self) -> None:
+        self._file.discard()
+        if self._header is not None:
+            self._intake.let_go(self._header.series_instance_uid)
+
+
+def _refusal(error: SpoolUnavailable | HeaderUnreadable) -> Refused:
+    if isinstance(error, SpoolUnavailable):
+        return Refused(RefusalReason.OUT_OF_RESOURCES, str(error))
+    return Refused(RefusalReason.CANNOT_UNDERSTAND, str(error))

@@ -1,0 +1,145 @@
+"""Groups instances into series and knows when a series has become quiet.
+
+An association's end, the order of instances and the connection they came on mean nothing
+(PS3.4 B.4): a series is complete when nothing of it has been stored for the quiet period and
+nothing of it is on its way.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from seriesgate.series.model import CollectedSeries, InstanceSummary
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from seriesgate.series.model import Instance
+
+
+@dataclass(slots=True)
+class OpenSeries:
+    """A series that is still being received. `in_flight` counts its instances under way."""
+
+    in_flight: int = 0
+    deadline: float | None = None
+    is_queued: bool = False
+    study_instance_uid: str = ""
+    calling_ae_title: str = ""
+    instances: dict[str, InstanceSummary] = field(default_factory=dict)
+    conflicting_instances: set[str] = field(default_factory=set)
+    first_instance_at: datetime | None = None
+    last_instance_at: datetime | None = None
+
+    def add(self, instance: Instance) -> None:
+        """Count `instance`, once however often it comes."""
+        if self.first_instance_at is None:
+            self.first_instance_at = instance.stored_at
+            self.calling_ae_title = instance.calling_ae_title
+            self.study_instance_uid = instance.header.study_instance_uid
+        self.last_instance_at = instance.stored_at
+        header = instance.header
+        if instance.is_conflict:
+            self.conflicting_instances.add(header.sop_instance_uid)
+        self.instances.setdefault(
+            header.sop_instance_uid, InstanceSummary(instance.size, header.instance_number)
+        )
+
+
+class SeriesCollector:
+    """Holds every open series and closes each after `quiet_period` seconds of quiet.
+
+    It knows no clock: `now` is a monotonic time in seconds, given with each call. Nothing here is
+    polled: `next_deadline` is the exact time at which `close_quiet` has something to return.
+    It is not thread-safe; its owner guards it.
+    """
+
+    def __init__(self, quiet_period: float) -> None:
+        if quiet_period < 0:
+            raise ValueError("the quiet period must not be negative")
+        self._quiet_period = quiet_period
+        self._open: dict[str, OpenSeries] = {}
+        # (deadline, SeriesInstanceUID): at most one entry per series, and it may be too early, for
+        # when a deadline moves on, its entry is put right only once it comes to the top.
+        self._queue: list[tuple[float, str]] = []
+
+    def __len__(self) -> int:
+        """Return the number of open series."""
+        return len(self._open)
+
+    def instance_count(self) -> int:
+        """Return the number of distinct instances in all open series."""
+        return sum(len(series.instances) for series in self._open.values())
+
+    def hold(self, series_instance_uid: str) -> None:
+        """Keep a series open: one of its instances is under way, its data set has not ended yet."""
+        self._open.setdefault(series_instance_uid, OpenSeries()).in_flight += 1
+
+    def let_go(self, series_instance_uid: str) -> None:
+        """End a `hold` whose instance came to nothing. The quiet period goes on as it was."""
+        series = self._open[series_instance_uid]
+        series.in_flight -= 1
+        if series.in_flight == 0:
+            if series.deadline is None:
+                del self._open[series_instance_uid]
+            else:
+                self._enqueue(series_instance_uid, series)
+
+    def observe(self, instance: Instance, now: float, *, held: bool = False) -> None:
+        """Count a stored instance and start its series' quiet period anew.
+
+        `held` says that a `hold` for this instance ends with it.
+        """
+        uid = instance.header.series_instance_uid
+        series = self._open.get(uid)
+        if series is None:
+            series = self._open[uid] = OpenSeries()
+        if held:
+            series.in_flight -= 1
+        series.add(instance)
+        series.deadline = now + self._quiet_period
+        if series.in_flight == 0:
+            self._enqueue(uid, series)
+
+    def next_deadline(self) -> float | None:
+        """Return when the next series becomes quiet, or None while nothing can."""
+        while self._queue:
+            deadline, uid = self._queue[0]
+            series = self._open[uid]
+            if series.in_flight:
+                heapq.heappop(self._queue)
+                series.is_queued = False
+            elif series.deadline is not None and series.deadline > deadline:
+                heapq.heapreplace(self._queue, (series.deadline, uid))
+            else:
+                return deadline
+        return None
+
+    def close_quiet(self, now: float) -> list[CollectedSeries]:
+        """Return and forget every series whose quiet period has passed, the longest quiet first."""
+        closed = []
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
+            _, uid = heapq.heappop(self._queue)
+            closed.append(_collected(uid, self._open.pop(uid)))
+        return closed
+
+    def _enqueue(self, uid: str, series: OpenSeries) -> None:
+        if not series.is_queued and series.deadline is not None:
+            heapq.heappush(self._queue, (series.deadline, uid))
+            series.is_queued = True
+
+
+def _collected(uid: str, series: OpenSeries) -> CollectedSeries:
+    if series.first_instance_at is None or series.last_instance_at is None:
+        raise AssertionError("a series without an instance has no deadline")
+    return CollectedSeries(
+        series_instance_uid=uid,
+        study_instance_uid=series.study_instance_uid,
+        calling_ae_title=series.calling_ae_title,
+        instances=series.instances,
+        conflicting_instances=frozenset(series.conflicting_instances),
+        first_instance_at=series.first_instance_at,
+        last_instance_at=series.last_instance_at,
+    )

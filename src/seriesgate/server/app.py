@@ -1,0 +1,62 @@
+"""The server's HTTP API, put together."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from seriesgate import __version__
+from seriesgate.server.body_limit import BodyLimitMiddleware
+from seriesgate.server.exception_handlers import add_exception_handlers
+from seriesgate.server.routes import health, series
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi.routing import APIRoute
+
+    from seriesgate.server.store import SeriesStore
+
+MAX_BODY_BYTES = 2**20
+BODY_TIMEOUT = 30.0
+
+
+def create_app(
+    store: SeriesStore, *, max_body_bytes: int = MAX_BODY_BYTES, body_timeout: float = BODY_TIMEOUT
+) -> FastAPI:
+    """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
+
+    `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await store.close()
+
+    app = FastAPI(
+        title="seriesgate",
+        summary="Keeps one row for each DICOM series that was received.",
+        version=__version__,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        # The pages that FastAPI would serve load their scripts from elsewhere, into an origin
+        # that has patient data.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        # FastAPI can export URLs and errors of requests, and both may name a patient.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.store = store
+    app.include_router(series.router)
+    app.include_router(health.router)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)
+    add_exception_handlers(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,35 @@
+"""The cursor of a listing: a page position as opaque text that fits in a URL."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from datetime import datetime
+
+from seriesgate.server.store import PagePosition
+
+_SEPARATOR = " "  # in neither an ISO time nor a UID
+
+
+def encode_cursor(position: PagePosition) -> str:
+    """Give the cursor of a position: URL-safe ASCII, without patient data."""
+    text = f"{position.received_at.isoformat()}{_SEPARATOR}{position.series_instance_uid}"
+    return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
+
+
+def decode_cursor(cursor: str) -> PagePosition:
+    """Give the position of a cursor. ValueError for what `encode_cursor` can't have given."""
+    padding = "=" * (-len(cursor) % 4)
+    try:
+        text = base64.b64decode(cursor + padding, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise ValueError("not a cursor of this server") from None
+    time, _, series_instance_uid = text.partition(_SEPARATOR)
+    try:
+        received_at = datetime.fromisoformat(time)
+    except ValueError:
+        raise ValueError("not a cursor of this server") from None
+    position = PagePosition(received_at, series_instance_uid)
+    if received_at.tzinfo is None or encode_cursor(position) != cursor:
+        raise ValueError("not a cursor of this server")
+    return position

@@ -1,0 +1,142 @@
+"""Text for patient IDs, the optional fields of a report, times of arrival, and the history."""
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import context, op
+
+from seriesgate.server.column_types import UtcDateTime
+from seriesgate.server.store import DatabaseUnusable
+
+revision = "0002"
+down_revision = "0001"
+
+_BATCH = 1000
+
+
+def upgrade() -> None:
+    """Make the new tables and take over the rows of the old one."""
+    op.rename_table("series_data", "original_series_data")
+    series_data = _create_series_data()
+    series_reports = _create_series_reports()
+    _take_over(series_data, series_reports, context.config.attributes["now"])
+    op.drop_table("original_series_data")
+
+
+def _create_series_data() -> sa.Table:
+    table = op.create_table(
+        "series_data",
+        sa.Column("SeriesInstanceUID", sa.Text, primary_key=True),
+        sa.Column("PatientName", sa.Text, nullable=False),
+        sa.Column("PatientID", sa.Text, nullable=False),
+        sa.Column("StudyInstanceUID", sa.Text, nullable=False),
+        sa.Column("InstancesInSeries", sa.Integer, nullable=False),
+        sa.Column("Revision", sa.Integer, nullable=False),
+        sa.Column("AddedInstances", sa.Integer),
+        sa.Column("Modality", sa.Text, nullable=False),
+        sa.Column("SeriesNumber", sa.Integer),
+        sa.Column("SeriesDescription", sa.Text, nullable=False),
+        sa.Column("BodyPartExamined", sa.Text, nullable=False),
+        sa.Column("StudyDate", sa.Text, nullable=False),
+        sa.Column("StudyDescription", sa.Text, nullable=False),
+        sa.Column("AccessionNumber", sa.Text, nullable=False),
+        sa.Column("Manufacturer", sa.Text, nullable=False),
+        sa.Column("CallingAETitle", sa.Text, nullable=False),
+        sa.Column("Gateway", sa.Text, nullable=False),
+        sa.Column("Bytes", sa.BigInteger),
+        sa.Column("FirstInstanceAt", UtcDateTime),
+        sa.Column("LastInstanceAt", UtcDateTime),
+        sa.Column("ClosedAt", UtcDateTime),
+        sa.Column("MissingInstanceNumbers", sa.JSON, nullable=False),
+        sa.Column("ConflictingInstances", sa.JSON, nullable=False),
+        sa.Column("ReceivedAt", UtcDateTime, nullable=False),
+        sa.Column("UpdatedAt", UtcDateTime, nullable=False),
+    )
+    op.create_index("ix_series_data_newest", "series_data", ["ReceivedAt", "SeriesInstanceUID"])
+    op.create_index("ix_series_data_study", "series_data", ["StudyInstanceUID"])
+    op.create_index("ix_series_data_patient", "series_data", ["PatientID"])
+    return table
+
+
+def _create_series_reports() -> sa.Table:
+    table = op.create_table(
+        "series_reports",
+        sa.Column(
+            "Digest",
+            sa.Text,
+            primary_key=True,
+            comment="SHA-256 of Report: equal reports are one entry",
+        ),
+        sa.Column("SeriesInstanceUID", sa.Text, nullable=False),
+        sa.Column("ReceivedAt", UtcDateTime, nullable=False),
+        sa.Column("IdempotencyKey", sa.Text),
+        sa.Column("Report", sa.Text, nullable=False, comment="what the report states, as JSON"),
+    )
+    op.create_index(
+        "ix_series_reports_series", "series_reports", ["SeriesInstanceUID", "ReceivedAt"]
+    )
+    return table
+
+
+def _take_over(series_data: sa.Table, series_reports: sa.Table, now: datetime) -> None:
+    """Copy the old rows: each becomes history, and the one with the most instances the row.
+
+    The old table need not have had a primary key, so a series may have several rows.
+    """
+    connection = op.get_bind()
+    previous: str | None = None
+    for batch in connection.execute(_old_rows()).mappings().partitions(_BATCH):
+        kept: list[dict[str, Any]] = []
+        for old in batch:
+            if old["SeriesInstanceUID"] is None:
+                raise DatabaseUnusable("a row of series_data has no SeriesInstanceUID; delete it")
+            if old["SeriesInstanceUID"] != previous:
+                kept.append(_row(dict(old), now))
+            previous = old["SeriesInstanceUID"]
+        if kept:
+            connection.execute(sa.insert(series_data), kept)
+        connection.execute(sa.insert(series_reports), [_report(dict(old), now) for old in batch])
+
+
+def _old_rows() -> sa.Select[*tuple[Any, ...]]:
+    """NULL becomes empty text, and a count that is NULL 0: any report has more instances."""
+    names = ("PatientName", "PatientID", "StudyInstanceUID")
+    uid = sa.cast(sa.column("SeriesInstanceUID"), sa.Text).label("SeriesInstanceUID")
+    texts = [sa.func.coalesce(sa.cast(sa.column(name), sa.Text), "").label(name) for name in names]
+    count = sa.func.coalesce(sa.cast(sa.column("InstancesInSeries"), sa.Integer), 0)
+    return (
+        sa.select(uid, *texts, count.label("InstancesInSeries"))
+        .select_from(sa.table("original_series_data"))
+        .distinct()
+        .order_by(sa.text("1, 5 DESC"))
+    )
+
+
+def _row(old: dict[str, Any], now: datetime) -> dict[str, Any]:
+    optional_texts = (
+        "Modality",
+        "SeriesDescription",
+        "BodyPartExamined",
+        "StudyDate",
+        "StudyDescription",
+        "AccessionNumber",
+        "Manufacturer",
+        "CallingAETitle",
+        "Gateway",
+    )
+    lists: dict[str, list[Any]] = {"MissingInstanceNumbers": [], "ConflictingInstances": []}
+    times = {"ReceivedAt": now, "UpdatedAt": now}
+    return old | dict.fromkeys(optional_texts, "") | lists | times | {"Revision": 1}
+
+
+def _report(old: dict[str, Any], now: datetime) -> dict[str, Any]:
+    text = json.dumps(old, ensure_ascii=False, separators=(",", ":"))
+    return {
+        "Digest": sha256(text.encode()).hexdigest(),
+        "SeriesInstanceUID": old["SeriesInstanceUID"],
+        "ReceivedAt": now,
+        "Report": text,
+    }

@@ -1,0 +1,117 @@
+"""The SQL that registers a group of reports, in the transaction it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, insert, select, update
+
+from seriesgate.server.merge import canonical_json, merge
+from seriesgate.server.store import Registration, SeriesContradiction, StoredSeries
+from seriesgate.server.tables import series_data, series_reports
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from seriesgate.series.report import Series
+
+_KEY = "of_series"
+# Built once: the text of a statement is cached with the object, whatever its parameters.
+_SELECT_ROWS = (
+    select(series_data)
+    .where(series_data.c.SeriesInstanceUID.in_(bindparam("series", expanding=True)))
+    # In one order for all processes, so that no two of them wait for each other's rows.
+    .order_by(series_data.c.SeriesInstanceUID)
+    .with_for_update()
+)
+_SELECT_DIGESTS = select(series_reports.c.Digest).where(
+    series_reports.c.Digest.in_(bindparam("digests", expanding=True))
+)
+_INSERT_ROW = insert(series_data)
+_UPDATE_ROW = update(series_data).where(series_data.c.SeriesInstanceUID == bindparam(_KEY))
+_INSERT_REPORT = insert(series_reports)
+
+
+@dataclass(frozen=True, slots=True)
+class PostedReport:
+    """A report on its way to the database."""
+
+    report: Series
+    idempotency_key: str | None
+    received_at: datetime
+
+
+def register_group(
+    connection: Connection, group: Sequence[PostedReport]
+) -> list[Registration | SeriesContradiction]:
+    """Register reports in their order; give the answer to each.
+
+    Reads the rows that are known, decides in Python, writes what changed: a handful of statements
+    whatever the size of the group, and none that only one database understands. Where another
+    process adds the same series in between, the insert fails with IntegrityError, and the group
+    has to be tried again as a whole.
+    """
+    known = _rows(connection, {posted.report.SeriesInstanceUID for posted in group})
+    rows = dict(known)
+    accepted: list[PostedReport] = []
+    answers: list[Registration | SeriesContradiction] = []
+    for posted in group:
+        series_instance_uid = posted.report.SeriesInstanceUID
+        kept = rows.get(series_instance_uid)
+        try:
+            registration = merge(kept, posted.report, posted.received_at)
+        except SeriesContradiction as contradiction:
+            answers.append(contradiction)
+            continue
+        rows[series_instance_uid] = registration.series
+        accepted.append(posted)
+        answers.append(registration)
+    _write_rows(connection, known, rows)
+    _write_history(connection, known, accepted)
+    return answers
+
+
+def _rows(connection: Connection, uids: Iterable[str]) -> dict[str, StoredSeries]:
+    result = connection.execute(_SELECT_ROWS, {"series": list(uids)})
+    rows = (StoredSeries.model_construct(**row) for row in result.mappings())
+    return {row.SeriesInstanceUID: row for row in rows}
+
+
+def _write_rows(
+    connection: Connection, known: dict[str, StoredSeries], rows: dict[str, StoredSeries]
+) -> None:
+    new = [dict(rows[uid]) for uid in sorted(rows.keys() - known.keys())]
+    changed = [dict(rows[uid]) | {_KEY: uid} for uid in sorted(known) if rows[uid] != known[uid]]
+    if new:
+        connection.execute(_INSERT_ROW, new)
+    if changed:
+        connection.execute(_UPDATE_ROW, changed)
+
+
+def _write_history(
+    connection: Connection, known: Collection[str], accepted: Sequence[PostedReport]
+) -> None:
+    entries: dict[str, dict[str, object]] = {}
+    for posted in accepted:
+        text = canonical_json(posted.report)
+        digest = sha256(text.encode()).hexdigest()
+        entries.setdefault(
+            digest,
+            {
+                "Digest": digest,
+                "SeriesInstanceUID": posted.report.SeriesInstanceUID,
+                "ReceivedAt": posted.received_at,
+                "IdempotencyKey": posted.idempotency_key,
+                "Report": text,
+            },
+        )
+    if known:  # a series without a row has no history either
+        for digest in connection.scalars(_SELECT_DIGESTS, {"digests": list(entries)}).all():
+            del entries[digest]
+    if entries:
+        connection.execute(_INSERT_REPORT, [entries[digest] for digest in sorted(entries)])

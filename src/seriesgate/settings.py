@@ -1,0 +1,211 @@
+"""Every setting of both programs: one place, read once, checked at start.
+
+Flags win over environment variables (`SERIESGATE_<SECTION>__<KEY>`), variables over the file.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Read when it exists and no other file is named.
+DEFAULT_FILE = Path("seriesgate.toml")
+ENVIRONMENT_PREFIX = "SERIESGATE_"
+_MAX_AE_TITLE = 16
+
+
+class SettingsError(Exception):
+    """A setting is wrong. The text is one line per wrong key, which it names."""
+
+
+def _checked_ae_title(value: str) -> str:
+    # PS3.5 6.2, VR AE: up to 16 characters of the default repertoire, no backslash, no control
+    # characters; spaces around it mean nothing.
+    title = value.strip(" ")
+    if not 1 <= len(title) <= _MAX_AE_TITLE:
+        raise ValueError("an AE title has 1 to 16 characters")
+    if "\\" in title or not all(" " <= character <= "~" for character in title):
+        raise ValueError("an AE title has printable ASCII characters and no backslash")
+    return title
+
+
+AeTitle = Annotated[str, AfterValidator(_checked_ae_title)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a listener on `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class GatewaySettings(_Section):
+    """The gateway: what it listens on, where it keeps what it received, where it reports to."""
+
+    scp_host: str = Field("127.0.0.1", description="address that the Storage SCP listens on")
+    scp_port: Port = Field(6667, description="its TCP port")
+    ae_title: AeTitle = Field("STORESCP", description="its AE title")
+    state_dir: Path = Field(
+        Path("seriesgate-state"), description="folder of the spool; a local disk"
+    )
+    quiet_period: Annotated[float, Field(gt=0, le=86400, allow_inf_nan=False)] = Field(
+        1.0, description="seconds without a new instance after which a series is complete"
+    )
+    durability: Literal["power", "process"] = Field(
+        "power",
+        description="what an acknowledged instance survives: loss of `power`, or a crash of the "
+        "`process` only",
+    )
+    server_url: HttpUrl = Field(
+        HttpUrl("http://127.0.0.1:8000"), description="where series are registered"
+    )
+    server_token: SecretStr | None = Field(None, description="bearer token for the server")
+    gateway_name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")] = Field(
+        "seriesgate", description="name of this gateway in its reports"
+    )
+    max_associations: Annotated[int, Field(ge=1, le=4096)] = Field(
+        64, description="associations at a time; more are rejected as transient"
+    )
+    max_pdu_length: Annotated[int, Field(ge=4096, le=1024 * 1024)] = Field(
+        131072, description="longest P-DATA-TF PDU asked of a sender, in bytes"
+    )
+    allowed_calling_ae_titles: tuple[AeTitle, ...] = Field(
+        (), description="AE titles that may send; empty: any, if `allow_any_ae` or on loopback"
+    )
+    allow_any_ae: bool = Field(
+        False, description="let any AE title send, also on an address that others can reach"
+    )
+    check_called_ae_title: bool = Field(
+        False, description="reject associations that call another AE title than `ae_title`"
+    )
+
+    @model_validator(mode="after")
+    def _who_may_send(self) -> GatewaySettings:
+        if not (is_loopback(self.scp_host) or self.allowed_calling_ae_titles or self.allow_any_ae):
+            raise ValueError(
+                f"scp_host {self.scp_host} can be reached by others: say who may send with "
+                "allowed_calling_ae_titles, or set allow_any_ae = true"
+            )
+        return self
+
+
+class ServerSettings(_Section):
+    """The server: what it listens on and where it stores series."""
+
+    host: str = Field("127.0.0.1", description="address that the server listens on")
+    port: Port = Field(8000, description="its TCP port")
+    database_url: Annotated[str, Field(min_length=1)] = Field(
+        "sqlite:///series_data.db", description="its database"
+    )
+
+    @model_validator(mode="after")
+    def _only_loopback(self) -> ServerSettings:
+        if not is_loopback(self.host):
+            raise ValueError(
+                f"host {self.host} can be reached by others, and this version has no "
+                "authentication: keep 127.0.0.1, with an authenticating reverse proxy in front"
+            )
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    gateway: GatewaySettings = Field(default_factory=GatewaySettings)
+    server: ServerSettings = Field(default_factory=ServerSettings)
+
+
+def load_settings(
+    config_file: Path | None = None, flags: Mapping[str, Mapping[str, Any]] | None = None
+) -> Settings:
+    """Read the settings; `flags` maps a section to the keys given on the command line.
+
+    Without `config_file`, `seriesgate.toml` in the working folder is read if it exists.
+    Raises SettingsError.
+    """
+    path = config_file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+
+    class _FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - replaced by `flags`
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the interface has it
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            given = InitSettingsSource(settings_cls, init_kwargs=dict(flags or {}))
+            if path is None:
+                return given, env_settings
+            return given, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    try:
+        if path is not None:
+            path.open("rb").close()  # the TOML source takes a missing file for an empty one
+        loaded = _FromFile()
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"the settings file {path} is not TOML: {error}") from error
+    except SourceError as error:
+        raise SettingsError(
+            f"an environment variable {ENVIRONMENT_PREFIX}… cannot be read ({error}): "
+            'lists are written as JSON, like ["MR1", "CT1"]'
+        ) from error
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from error
+    return Settings.model_construct(gateway=loaded.gateway, server=loaded.server)
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        match problem["type"]:
+            case "extra_forbidden":
+                lines.append(f"{key}: there is no such setting")
+            case "value_error":
+                lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+            case _:
+                message = problem["msg"].replace("Input should be", "must be")
+                # A token is a secret also when it is wrong.
+                given = "" if "token" in key else f" (it is {problem['input']!r})"
+                lines.append(f"{key}: {message}{given}")
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""How long an acceptor waits for its peer: ARTIM, the idle limit and the progress limit.
+
+Numbers only: whoever asks says what time it is. Time that the driver needs for its own work is
+never held against the peer, for a limit is judged when all bytes at hand have been looked at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seriesgate.upper_layer.events import TimeLimit
+
+if TYPE_CHECKING:
+    from seriesgate.upper_layer.negotiation import AcceptorPolicy
+
+
+class Deadlines:
+    """The limits of one connection. All times are in seconds of one monotonic clock.
+
+    ARTIM runs before and after an association, and no byte restarts it (PS3.8 9.1.5). During the
+    association either the idle limit holds, between messages, or the progress limit, inside one.
+    """
+
+    __slots__ = (
+        "_artim",
+        "_bytes_due",
+        "_limit",
+        "_limit_at",
+        "_policy",
+        "_received",
+        "_waiting",
+        "now",
+    )
+
+    def __init__(self, policy: AcceptorPolicy, now: float) -> None:
+        self._policy = policy
+        self.now = now
+        self._artim: float | None = None
+        self._received = 0
+        # The progress window: by `_limit_at`, `_received` must have come up to `_bytes_due`.
+        self._bytes_due = 0.0
+        self._limit: TimeLimit | None = None
+        self._limit_at = 0.0
+        self._waiting = False
+
+    def start_artim(self) -> None:
+        """Start ARTIM, anew if it runs; from here on it is the only limit."""
+        self._artim = self.now + self._policy.artim_timeout
+        self._limit = None
+
+    def stop_artim(self) -> None:
+        """Stop ARTIM."""
+        self._artim = None
+
+    def stop(self) -> None:
+        """Stop whatever runs: there is no peer any more."""
+        self._artim = None
+        self._limit = None
+
+    def received(self, count: int, now: float) -> None:
+        """Note that bytes have arrived."""
+        self.now = now
+        self._received += count
+        self._waiting = False
+
+    def answered(self, now: float) -> None:
+        """Note that the driver has done its part: the time given to the peer begins anew."""
+        self.now = now
+        self._limit = None
+
+    def wait_idle(self) -> None:
+        """Note that nothing is under way, and that the peer is waited for."""
+        self._limit = TimeLimit.IDLE
+        self._limit_at = self.now + self._policy.idle_timeout
+        self._waiting = True
+
+    def wait_inside(self) -> None:
+        """Note that the peer is waited for in the middle of a message or PDU."""
+        self._waiting = True
+        if self._limit is not TimeLimit.PROGRESS or self._received >= self._bytes_due:
+            window = self._policy.progress_window
+            self._limit = TimeLimit.PROGRESS
+            self._limit_at = self.now + window
+            self._bytes_due = self._received + window * self._policy.min_progress
+
+    def next_timer(self) -> float | None:
+        """Return when to ask `passed`; None when the peer is not waited for."""
+        if self._artim is not None:
+            return self._artim
+        return self._limit_at if self._waiting and self._limit is not None else None
+
+    def passed(self, now: float) -> TimeLimit | None:
+        """Return the limit that has passed."""
+        self.now = now
+        timer = self.next_timer()
+        if timer is None or now < timer:
+            return None
+        return TimeLimit.ARTIM if self._artim is not None else self._limit

@@ -1,0 +1,121 @@
+"""What every InstanceSpool promises."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from seriesgate.adapters.file_spool import Durability, FileSpool
+from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, StoreRequest
+from tests.data_sets import mr_data_set
+from tests.examples import header
+from tests.fakes import MemorySpool
+
+EXPLICIT_LE = "1.2.840.10008.1.2.1"
+
+
+@pytest.fixture(params=["memory", "file, power", "file, process"])
+def spool(request, tmp_path):
+    kind, _, durability = request.param.partition(", ")
+    if kind == "memory":
+        yield MemorySpool()
+    else:
+        file_spool = FileSpool(tmp_path / "state", Durability(durability), HeaderScanner)
+        with contextlib.closing(file_spool):
+            yield file_spool
+
+
+def receive(spool, sop="1.1", series="1.2", content=None, keep=True):
+    data_set = content or mr_data_set(sop=sop, series=series)
+    file = spool.create(StoreRequest("MODALITY", EXPLICIT_LE, "1.2.840.10008.5.1.4.1.1.4", sop))
+    middle = len(data_set) // 2
+    file.write(memoryview(data_set)[:middle])
+    file.write(data_set[middle:])
+    assert file.size == len(data_set)
+    if keep:
+        return file.keep(header(sop, series))
+    file.discard()
+    return None
+
+
+def recovered(spool):
+    return sorted(
+        (i.header.series_instance_uid, i.header.sop_instance_uid, i.is_conflict)
+        for i in spool.recover()
+    )
+
+
+def test_kept_instance_is_recovered_with_what_is_known_of_it(spool):
+    assert receive(spool) is KeptAs.NEW
+    (instance,) = spool.recover()
+    assert instance.header.series_instance_uid == "1.2"
+    assert instance.calling_ae_title == "MODALITY"
+    assert instance.size == len(mr_data_set(sop="1.1", series="1.2"))
+    assert instance.stored_at.tzinfo is not None
+
+
+def test_discarded_instance_leaves_nothing(spool):
+    receive(spool, keep=False)
+    assert recovered(spool) == []
+    with pytest.raises(SeriesUnreadable):
+        spool.sample("1.2")
+
+
+def test_discard_after_keep_and_twice_does_nothing(spool):
+    data_set = mr_data_set(sop="1.1", series="1.2")
+    file = spool.create(StoreRequest("MODALITY", EXPLICIT_LE, "1.2", "1.1"))
+    file.write(data_set)
+    file.keep(header("1.1", "1.2"))
+    file.discard()
+    file.discard()
+    assert recovered(spool) == [("1.2", "1.1", False)]
+
+
+def test_repeated_instance_is_kept_once(spool):
+    assert receive(spool) is KeptAs.NEW
+    assert receive(spool) is KeptAs.REPEATED
+    assert recovered(spool) == [("1.2", "1.1", False)]
+
+
+def test_other_content_is_kept_beside_the_first(spool):
+    other = mr_data_set(sop="1.1", series="1.2", patient_id="B")
+    assert receive(spool) is KeptAs.NEW
+    assert receive(spool, content=other) is KeptAs.CONFLICTING
+    assert receive(spool, content=other) is KeptAs.CONFLICTING
+    assert receive(spool) is KeptAs.REPEATED
+    assert recovered(spool) == [("1.2", "1.1", False), ("1.2", "1.1", True)]
+
+
+def test_same_instance_uid_in_two_series_is_two_instances(spool):
+    assert receive(spool, "1.1", "1.2") is KeptAs.NEW
+    assert receive(spool, "1.1", "1.4") is KeptAs.NEW
+    assert len(recovered(spool)) == 2
+
+
+def test_release_removes_what_is_named_and_tolerates_what_is_gone(spool):
+    for sop in ("1.1", "1.7", "1.9"):
+        receive(spool, sop)
+    receive(spool, content=mr_data_set(sop="1.1", series="1.2", patient_id="B"))
+    spool.release("1.2", ["1.1", "1.9", "never.came"])
+    assert recovered(spool) == [("1.2", "1.7", False)]
+    spool.release("1.2", ["1.1", "1.7"])
+    spool.release("1.2", ["1.7"])
+    assert recovered(spool) == []
+    assert receive(spool, "1.7") is KeptAs.NEW
+
+
+def test_same_instance_on_many_threads_is_kept_once(spool):
+    barrier = threading.Barrier(8)
+
+    def store(_):
+        barrier.wait()
+        return receive(spool)
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = list(pool.map(store, range(8)))
+    assert sorted(outcome.name for outcome in outcomes) == ["NEW"] + ["REPEATED"] * 7
+    assert recovered(spool) == [("1.2", "1.1", False)]

@@ -1,0 +1,158 @@
+"""Fakes of the gateway's ports. Each passes the contract suite of its port."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, SpoolUnavailable
+from seriesgate.series.model import Instance
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from seriesgate.gateway.ports import P, StoreRequest, T
+    from seriesgate.series.delivery import Delivery, PublishFailure
+    from seriesgate.series.model import InstanceHeader
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class FakeClock:
+    """Time that moves only when told to. Whoever waits is woken in the order of the deadlines."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._sleepers: list[tuple[float, int, asyncio.Event]] = []
+        self._serial = itertools.count()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utcnow(self) -> datetime:
+        return EPOCH + timedelta(seconds=self.now - 1000.0)
+
+    async def wait(self, event: asyncio.Event, until: float | None) -> None:
+        if until is not None and until <= self.now:
+            return
+        alarm = asyncio.Event()
+        if until is not None:
+            heapq.heappush(self._sleepers, (until, next(self._serial), alarm))
+        waits = [asyncio.ensure_future(event.wait()), asyncio.ensure_future(alarm.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def advance(self, seconds: float) -> None:
+        """Move time, stopping at each deadline on the way, and let everybody act."""
+        end = self.now + seconds
+        await settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            deadline, _, alarm = heapq.heappop(self._sleepers)
+            self.now = max(self.now, deadline)
+            alarm.set()
+            await settle()
+        self.now = end
+        await settle()
+
+
+async def settle() -> None:
+    """Let every task that can run do so."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def inline(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Implement `Offload` without a thread."""
+    await asyncio.sleep(0)
+    return function(*args, **kwargs)
+
+
+class MemorySpool:
+    """Implements `InstanceSpool`. `full` makes every operation fail as a full disk does."""
+
+    def __init__(self) -> None:
+        self.full = False
+        self.files: dict[tuple[str, str], list[tuple[Instance, bytes]]] = {}
+
+    def create(self, request: StoreRequest) -> MemoryFile:
+        self.check()
+        return MemoryFile(self, request)
+
+    def check(self) -> None:
+        if self.full:
+            raise SpoolUnavailable("cannot write to the spool: No space left on device")
+
+    def sample(self, series_instance_uid: str) -> Path:
+        for series, instance in self.files:
+            if series == series_instance_uid:
+                return Path(instance)
+        raise SeriesUnreadable("its files are not in the spool")
+
+    def release(self, series_instance_uid: str, sop_instance_uids: Iterable[str]) -> None:
+        for uid in sop_instance_uids:
+            self.files.pop((series_instance_uid, uid), None)
+
+    def recover(self) -> Iterator[Instance]:
+        for copies in self.files.values():
+            for instance, _ in copies:
+                yield instance
+
+
+class MemoryFile:
+    """Implements `IncomingFile`."""
+
+    def __init__(self, spool: MemorySpool, request: StoreRequest) -> None:
+        self._spool = spool
+        self._request = request
+        self._content = b""
+
+    @property
+    def size(self) -> int:
+        return len(self._content)
+
+    def write(self, fragment: bytes | memoryview) -> None:
+        self._spool.check()
+        self._content += fragment
+
+    def keep(self, header: InstanceHeader) -> KeptAs:
+        self._spool.check()
+        key = (header.series_instance_uid, header.sop_instance_uid)
+        copies = self._spool.files.setdefault(key, [])
+        if any(content == self._content for _, content in copies):
+            return KeptAs.REPEATED if copies[0][1] == self._content else KeptAs.CONFLICTING
+        is_conflict = bool(copies)
+        instance = Instance(
+            header, self._request.calling_ae_title, self.size, EPOCH, is_conflict=is_conflict
+        )
+        copies.append((instance, self._content))
+        return KeptAs.CONFLICTING if is_conflict else KeptAs.NEW
+
+    def discard(self) -> None:
+        pass
+
+
+class ScriptedPublisher:
+    """Implements `SeriesPublisher`: answers with `outcomes` in turn, then with success."""
+
+    def __init__(self, *outcomes: PublishFailure | None) -> None:
+        self.outcomes = list(outcomes)
+        self.published: list[Delivery] = []
+        self.gate: asyncio.Event | None = None
+        self.in_flight = 0
+        self.most_in_flight = 0
+
+    async def publish(self, delivery: Delivery) -> PublishFailure | None:
+        self.published.append(delivery)
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        if self.gate is not None:
+            await self.gate.wait()
+        self.in_flight -= 1
+        return self.outcomes.pop(0) if self.outcomes else None

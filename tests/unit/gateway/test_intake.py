@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import pytest
+
+from seriesgate.gateway.intake import Intake, RefusalReason, Refused, Stored
+from seriesgate.gateway.ports import HeaderUnreadable, StoreRequest
+from seriesgate.series.collector import SeriesCollector
+from tests.examples import header
+from tests.fakes import FakeClock, MemorySpool
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+
+
+class ScriptedScanner:
+    """Knows the header once `after` fragments have come; `unreadable` fails instead."""
+
+    after = 1
+    unreadable = False
+    header = header()
+
+    def __init__(self, _transfer_syntax_uid: str) -> None:
+        self._seen = 0
+
+    def feed(self, _fragment):
+        self._seen += 1
+        if self._seen < self.after:
+            return None
+        return self.finish()
+
+    def finish(self):
+        if self.unreadable:
+            raise HeaderUnreadable("no Series Instance UID")
+        return self.header
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.spool = MemorySpool()
+        self.wakes = 0
+        self.scanner = type("Scanner", (ScriptedScanner,), {})
+        self.intake = Intake(
+            self.spool, SeriesCollector(1.0), self.scanner, self.clock, self._wake
+        )
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def begin(self, sop: str = "1.1", sop_class: str = MR):
+        return self.intake.begin(StoreRequest("MODALITY", "1.2.840.10008.1.2.1", sop_class, sop))
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_instance_is_stored_then_counted(bench):
+    reception = bench.begin()
+    reception.write(b"abc")
+    reception.write(b"de")
+    assert reception.finish() == Stored()
+    assert bench.intake.open_counts() == (1, 1)
+    ((stored, content),) = bench.spool.files["1.2", "1.1"]
+    assert content == b"abcde"
+    assert stored.calling_ae_title == "MODALITY"
+
+
+def test_instance_in_flight_holds_its_series_open(bench):
+    first = bench.begin()
+    first.write(b"abc")
+    first.finish()
+    second = bench.begin("1.9")
+    second.write(b"a")
+    bench.clock.now += 100
+    assert bench.intake.next_deadline() is None
+    assert bench.intake.close_quiet() == []
+    second.finish()
+    assert bench.intake.next_deadline() == bench.clock.now + 1.0
+
+
+def test_abandoned_instance_lets_its_series_close_and_wakes_the_closer(bench):
+    first = bench.begin()
+    first.write(b"abc")
+    first.finish()
+    second = bench.begin("1.9")
+    second.write(b"a")
+    bench.clock.now += 100
+    assert bench.intake.next_deadline() is None
+    wakes = bench.wakes
+    second.abandon()
+    assert bench.wakes > wakes
+    (closed,) = bench.intake.close_quiet()
+    assert list(closed.instances) == ["1.1"]
+
+
+def test_instance_whose_header_never_came_is_abandoned_without_a_trace(bench):
+    bench.scanner.after = 5
+    reception = bench.begin()
+    reception.write(b"a")
+    reception.abandon()
+    assert bench.intake.open_counts() == (0, 0)
+
+
+def test_header_found_only_at_the_end_is_enough(bench):
+    bench.scanner.after = 5
+    reception = bench.begin()
+    reception.write(b"a")
+    assert reception.finish() == Stored()
+    assert bench.intake.open_counts() == (1, 1)
+    assert bench.intake.next_deadline() == bench.clock.now + 1.0
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_data_set_without_a_series_is_refused(bench, after):
+    bench.scanner.after = after
+    bench.scanner.unreadable = True
+    reception = bench.begin()
+    reception.write(b"abc")
+    reception.write(b"abc")
+    outcome = reception.finish()
+    assert outcome == Refused(RefusalReason.CANNOT_UNDERSTAND, "no Series Instance UID")
+    assert bench.spool.files == {}
+
+
+@pytest.mark.parametrize("step", ["create", "write", "keep"])
+def test_full_spool_refuses_the_instance_and_nothing_stays_open(bench, step):
+    bench.spool.full = step == "create"
+    reception = bench.begin()
+    bench.spool.full = step in {"create", "write"}
+    reception.write(b"abc")
+    bench.spool.full = True
+    outcome = reception.finish()
+    assert isinstance(outcome, Refused)
+    assert outcome.reason is RefusalReason.OUT_OF_RESOURCES
+    assert bench.intake.open_counts() == (0, 0)
+    reception.abandon()
+    bench.spool.full = False
+    again = bench.begin()
+    again.write(b"abc")
+    assert again.finish() == Stored()
+
+
+@pytest.mark.parametrize(
+    ("sop", "sop_class", "matches"),
+    [("1.1", MR, True), ("9.9", MR, False), ("1.1", "1.2.840.10008.5.1.4.1.1.2", False)],
+)
+def test_mismatch_between_command_and_data_set_is_said(bench, sop, sop_class, matches):
+    reception = bench.begin(sop, sop_class)
+    reception.write(b"abc")
+    assert reception.finish() == Stored(matches_request=matches)
+    assert ("1.2", "1.1") in bench.spool.files
+
+
+def test_conflicting_instance_is_kept_and_flagged(bench):
+    for content in (b"one", b"two", b"one"):
+        reception = bench.begin()
+        reception.write(content)
+        assert reception.finish() == Stored()
+    bench.clock.now += 1
+    (closed,) = bench.intake.close_quiet()
+    assert closed.conflicting_instances == {"1.1"}
+    assert len(closed.instances) == 1
+    assert [content for _, content in bench.spool.files["1.2", "1.1"]] == [b"one", b"two"]
+
+
+def test_closer_is_woken_only_when_there_was_no_deadline(bench):
+    for _ in range(3):
+        reception = bench.begin()
+        reception.write(b"abc")
+        reception.finish()
+    assert bench.wakes == 1
+    bench.clock.now += 1
+    bench.intake.close_quiet()
+    assert bench.intake.next_deadline() is None
+    reception = bench.begin()
+    reception.write(b"abc")
+    reception.finish()
+    assert bench.wakes == 2
+
+
+def test_restart_rebuilds_open_series_with_a_fresh_quiet_period(bench):
+    reception = bench.begin()
+    reception.write(b"abc")
+    reception.finish()
+    clock = FakeClock()
+    clock.now = 5.0
+    restarted = Intake(bench.spool, SeriesCollector(1.0), bench.scanner, clock, lambda: None)
+    assert restarted.recover() == 1
+    assert restarted.next_deadline() == 6.0

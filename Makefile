@@ -4,6 +4,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+FUZZ_SECONDS ?= 60
+LOCK   := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url \
+          --no-emit-find-links --no-header --python-version 3.11 --upgrade
+
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -28,15 +32,18 @@ format: $(VENV)/.dev ## put the code in form
 peers: ## install the programs that the tests talk to (Debian packages)
 	@scripts/install-test-peers
 
+fuzz: $(VENV)/.dev ## fuzz all that reads from the network, FUZZ_SECONDS (60) for each target
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-fuzz.txt
+	@for target in pdu command_set conversation header; do \
+		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
+
 docs: $(VENV)/.dev ## generate the pages that are made from the code
 	$(BIN)/python docs/generators/generate.py
 
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --python-version 3.11 --upgrade pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-header --python-version 3.11 --upgrade -c requirements.txt --group dev pyproject.toml \
-		-o requirements-dev.txt
+	$(LOCK) pyproject.toml -o requirements.txt
+	$(LOCK) -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
+	$(LOCK) --group fuzz -o requirements-fuzz.txt
 
 clean: ## remove what was installed and made here; received data stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
@@ -50,4 +57,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers docs lock clean
+.PHONY: help run test check format peers fuzz docs lock clean

@@ -49,8 +49,8 @@ def mr_instance(
     dataset.InstanceNumber = number
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.Rows = 1
-    dataset.Columns = pixels
+    dataset.Rows = max(1, pixels // 1000)
+    dataset.Columns = min(pixels, 1000)
     dataset.BitsAllocated = 16
     dataset.BitsStored = 12
     dataset.HighBit = 11

@@ -16,6 +16,7 @@ from pydantic import (
     ConfigDict,
     Field,
     HttpUrl,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     model_validator,
@@ -107,6 +108,16 @@ class GatewaySettings(_Section):
     allow_any_ae: bool = Field(
         False, description="let any AE title send, also on an address that others can reach"
     )
+    allowed_networks: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="networks that may connect, like `10.1.0.0/16`; empty: any"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate chain; with it the Storage SCP speaks TLS"
+    )
+    tls_private_key: Path | None = Field(None, description="PEM file with its private key")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file; only senders with a certificate of this authority may connect"
+    )
     check_called_ae_title: bool = Field(
         False, description="reject associations that call another AE title than `ae_title`"
     )
@@ -118,6 +129,14 @@ class GatewaySettings(_Section):
                 f"scp_host {self.scp_host} can be reached by others: say who may send with "
                 "allowed_calling_ae_titles, or set allow_any_ae = true"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _tls_is_complete(self) -> GatewaySettings:
+        if (self.tls_certificate is None) != (self.tls_private_key is None):
+            raise ValueError("tls_certificate and tls_private_key belong together: set both")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
         return self
 
 

@@ -7,13 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.data_sets import mr_data_set
+from tests.examples import header
+from tests.fakes import MemorySpool
 
 from seriesgate.adapters.file_spool import Durability, FileSpool
 from seriesgate.adapters.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, StoreRequest
-from tests.data_sets import mr_data_set
-from tests.examples import header
-from tests.fakes import MemorySpool
 
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.examples import AT, collected, report
 
 from seriesgate.adapters.memory_journal import MemoryJournal
 from seriesgate.series.delivery import (
@@ -13,7 +14,6 @@ from seriesgate.series.delivery import (
     delivery_id_of,
 )
 from seriesgate.series.revision import next_revision
-from tests.examples import AT, collected, report
 
 DOWN = PublishFailure(FailureKind.TRANSIENT, "down")
 

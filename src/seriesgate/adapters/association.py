@@ -62,6 +62,7 @@ _BUFFER = 512 * 1024
 _TICK = 0.5
 # A peer that does not take an answer of a few bytes in this time is gone.
 _SEND_TIMEOUT = 30
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 # Linux only; elsewhere the sender's Nagle costs what it costs.
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -146,7 +147,7 @@ class Association:
     def _prepare_socket(self) -> None:
         raw = self._socket
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _keep_alive(raw)
         if self._tls is None:
             # The kernel's own timeouts: one call per read instead of poll and read.
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK))
@@ -196,11 +197,11 @@ class Association:
                 self._begin_store(event)
             case StoreInterrupted():
                 self._interrupt_store()
-            case AssociationRequested():
+            case AssociationRequested(request):
+                self._calling_ae_title = printable(request.calling_ae_title)
                 answer = self._admit(self) or AcceptAssociation()
                 self._acceptor.send(answer, time.monotonic())
-            case AssociationAccepted(association):
-                self._calling_ae_title = printable(association.calling_ae_title)
+            case AssociationAccepted():
                 self._buffer = memoryview(bytearray(_BUFFER))
             case AssociationRejected(result, source, reason):
                 self._rejected(self)
@@ -269,6 +270,14 @@ class Association:
             counts or "nothing stored",
             time.monotonic() - self.began,
         )
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Have the kernel notice within about two minutes that a silent peer's machine is gone."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):  # elsewhere the system's own times apply
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def printable(text: str) -> str:

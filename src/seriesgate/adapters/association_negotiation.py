@@ -1,4 +1,7 @@
-"""How an association is asked for, accepted, rejected and aborted (PS3.8 9.3), by pynetdicom."""
+"""How an association is asked for, accepted, rejected and aborted (PS3.8 9.3).
+
+pynetdicom writes the request. The answers are read here, for it logs what the peer wrote in them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydicom.uid import UID
-from pynetdicom.pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ
+from pynetdicom.pdu import A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import (
     A_ASSOCIATE,
     ImplementationClassUIDNotification,
@@ -21,7 +24,7 @@ from seriesgate.adapters.outgoing_instance import StorageContext
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from seriesgate.adapters.destination import Destination
 
@@ -36,22 +39,45 @@ VERIFICATION = StorageContext("1.2.840.10008.1.1", "1.2.840.10008.1.2")
 _APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 # A peer that names no limit breaks PS3.8 D.1; what every peer takes will do.
 _ASSUMED_MAX_PDU_LENGTH = 16384
-_TRANSIENT = 2
+# PS3.8 9.3.3.2.
 _REFUSALS = {
     1: "refused by the user",
     2: "refused without a reason",
     3: "SOP class not supported",
     4: "transfer syntax not supported",
 }
-# What pynetdicom raises on a PDU that is not as PS3.8 says.
-_UNDECODABLE = (
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    struct.error,
-)
+# PS3.8 9.3.4, by source and reason.
+_REJECTIONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context not supported",
+    (1, 3): "calling AE title not recognised",
+    (1, 7): "called AE title not recognised",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+_TRANSIENT = 2
+# PS3.8 9.3.8: only the service provider (source 2) gives a reason.
+_ABORT_BY_PROVIDER = 2
+_ABORT_REASONS = {
+    1: "unrecognised PDU",
+    2: "unexpected PDU",
+    4: "unrecognised PDU parameter",
+    5: "unexpected PDU parameter",
+    6: "invalid PDU parameter value",
+}
+
+_PDU_HEADER_LENGTH = 6
+# In front of the items of an A-ASSOCIATE-AC: version, AE titles and reserved bytes.
+_ACCEPT_HEADER_LENGTH = 74
+_PRESENTATION_CONTEXT_ITEM = 0x21
+_TRANSFER_SYNTAX_ITEM = 0x40
+_USER_INFORMATION_ITEM = 0x50
+_MAXIMUM_LENGTH_ITEM = 0x51
+_ITEM_HEADER = struct.Struct(">BxH")
+_CONTEXT_RESULT = struct.Struct(">BxBx")
+_MAXIMUM_LENGTH = struct.Struct(">I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,66 +114,69 @@ def encode_request(destination: Destination, contexts: Sequence[StorageContext])
 
 
 def decode_accept(pdu: bytes, contexts: Sequence[StorageContext], peer: str) -> Negotiated:
-    """Return what an A-ASSOCIATE-AC says of the contexts that were proposed in this order.
+    """Return what an A-ASSOCIATE-AC (PS3.8 9.3.3) says of the contexts proposed in this order.
 
-    Raises AssociationError when it cannot be decoded.
+    Raises AssociationError when it is damaged.
     """
-    accept = A_ASSOCIATE_AC()
+    results: dict[int, tuple[int, str]] = {}
+    max_pdu_length = _ASSUMED_MAX_PDU_LENGTH
     try:
-        accept.decode(pdu)
-        results: dict[int | None, tuple[int | None, str | None]] = {
-            item.context_id: (item.result, item.transfer_syntax)
-            for item in accept.presentation_context
-        }
-        user_information = accept.user_information
-    except _UNDECODABLE as error:
+        for item_type, item in _items(pdu[_ACCEPT_HEADER_LENGTH:]):
+            if item_type == _PRESENTATION_CONTEXT_ITEM:
+                context_id, result = _CONTEXT_RESULT.unpack_from(item)
+                sub_items = dict(_items(item[_CONTEXT_RESULT.size :]))
+                transfer_syntax = sub_items.get(_TRANSFER_SYNTAX_ITEM, b"").rstrip(b"\0 ")
+                results[context_id] = result, transfer_syntax.decode("ascii", "replace")
+            elif item_type == _USER_INFORMATION_ITEM:
+                sub_items = dict(_items(item))
+                if _MAXIMUM_LENGTH_ITEM in sub_items:
+                    (max_pdu_length,) = _MAXIMUM_LENGTH.unpack(sub_items[_MAXIMUM_LENGTH_ITEM])
+    except (ValueError, struct.error) as error:
         raise AssociationError(f"{peer} sent an A-ASSOCIATE-AC that is damaged") from error
-    context_ids: dict[StorageContext, int] = {}
-    refusals: dict[StorageContext, str] = {}
+    negotiated = Negotiated({}, {}, max_pdu_length)
     for index, context in enumerate(contexts):
         context_id = _context_id(index)
-        result, transfer_syntax_uid = results.get(context_id, (None, None))
-        if result == 0 and transfer_syntax_uid == context.transfer_syntax_uid:
-            context_ids[context] = context_id
-        elif result == 0:
-            refusals[context] = "accepted in a transfer syntax that was not proposed"
+        result, transfer_syntax_uid = results.get(context_id, (None, ""))
+        if result is None:
+            negotiated.refusals[context] = "not answered"
+        elif result:
+            negotiated.refusals[context] = _REFUSALS.get(result, f"refused with result {result}")
+        elif transfer_syntax_uid != context.transfer_syntax_uid:
+            negotiated.refusals[context] = "accepted in a transfer syntax that was not proposed"
         else:
-            refusals[context] = _REFUSALS.get(result or 0, "left unanswered")
-    maximum_length = user_information.maximum_length if user_information else None
-    return Negotiated(
-        context_ids,
-        refusals,
-        peer_max_pdu_length=(_ASSUMED_MAX_PDU_LENGTH if maximum_length is None else maximum_length),
-    )
+            negotiated.context_ids[context] = context_id
+    return negotiated
 
 
 def decode_reject(pdu: bytes, peer: str) -> AssociationRejectedError:
     """Return the error that tells an A-ASSOCIATE-RJ (PS3.8 9.3.4) with its meaning."""
-    reject = A_ASSOCIATE_RJ()
-    try:
-        reject.decode(pdu)
-        code = f"result {reject.result}, source {reject.source}, reason {reject.reason_diagnostic}"
-        meaning = f"{reject.reason_str} ({code})"
-    except _UNDECODABLE:
-        meaning = "the reason cannot be read"
-    is_transient = reject.result == _TRANSIENT
-    kind = "for now" if is_transient else "for good"
+    result, source, reason = pdu[_PDU_HEADER_LENGTH + 1 :].ljust(3, b"\0")[:3]
+    is_transient = result == _TRANSIENT
+    meaning = _REJECTIONS.get((source, reason), "unknown reason")
     return AssociationRejectedError(
-        f"{peer} rejected the association {kind}: {meaning}", is_transient=is_transient
+        f"{peer} rejected the association {'for now' if is_transient else 'for good'}: {meaning}"
+        f" (result {result}, source {source}, reason {reason})",
+        is_transient=is_transient,
     )
 
 
 def decode_abort(pdu: bytes, peer: str) -> AssociationError:
     """Return the error that tells an A-ABORT (PS3.8 9.3.8) with its meaning."""
-    abort = A_ABORT_RQ()
-    try:
-        abort.decode(pdu)
-        # Only the service provider gives reasons (PS3.8 Table 9-26).
-        by_provider = abort.source == _TRANSIENT
-    except _UNDECODABLE:
-        return AssociationError(f"{peer} aborted the association")
-    reason = f": {abort.reason_str}" if by_provider else ""
-    return AssociationError(f"{peer} aborted the association{reason}")
+    source, reason = pdu[_PDU_HEADER_LENGTH + 2 :].ljust(2, b"\0")[:2]
+    meaning = _ABORT_REASONS.get(reason, "") if source == _ABORT_BY_PROVIDER else ""
+    return AssociationError(f"{peer} aborted the association{meaning and ': '}{meaning}")
+
+
+def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and value of each item. Raises ValueError when one is longer than the rest."""
+    position = 0
+    while position < len(data):
+        item_type, length = _ITEM_HEADER.unpack_from(data, position)
+        position += _ITEM_HEADER.size
+        if position + length > len(data):
+            raise ValueError("an item is cut short")
+        yield item_type, data[position : position + length]
+        position += length
 
 
 def _context_id(index: int) -> int:

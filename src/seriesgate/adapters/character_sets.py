@@ -71,8 +71,8 @@ def decode_text(value: bytes, specific_character_set: bytes, *, is_name: bool = 
     whole even where their bytes contain a backslash, so that values are to be split afterwards.
     """
     terms = [_canonical(term) for term in specific_character_set.split(b"\\")]
-    # The first term is for bytes without an escape sequence before them. It often is empty, and such
-    # bytes come nevertheless.
+    # The first term is for bytes without an escape sequence before them. Where it is empty, such
+    # bytes break the rule, but senders send them.
     default = next((_CODECS[term] for term in terms if term in _CODECS), "")
     if b"\x1b" not in value or terms[0] in _WITHOUT_CODE_EXTENSIONS:
         return _decode(value, default)
@@ -103,6 +103,8 @@ def _decode_extended(value: bytes, default: str, delimiter: re.Pattern[bytes]) -
     for piece in _ESCAPE_SEQUENCE.split(value):
         if piece in _G1_CODECS:
             codec = _G1_CODECS[piece]
+            # ISO 2022 would leave G0 as it is. Programs that write and read DICOM do not.
+            two_byte = b""
         elif piece in _G0_TWO_BYTE:
             two_byte = piece
         elif piece in _G0_ASCII:
@@ -110,13 +112,11 @@ def _decode_extended(value: bytes, default: str, delimiter: re.Pattern[bytes]) -
         elif two_byte:
             parts += [_decode_two_byte(half, two_byte, codec) for half in _HALVES.findall(piece)]
         else:
-            end = delimiter.search(piece)
-            if end is None:
-                parts.append(_decode(piece, codec))
-            else:
-                parts.append(_decode(piece[: end.start()], codec))
+            reset = delimiter.search(piece)
+            end = reset.start() if reset else len(piece)
+            parts += (_decode(piece[:end], codec), _decode(piece[end:], default))
+            if reset:
                 codec = default
-                parts.append(_decode(piece[end.start() :], codec))
     return "".join(parts)
 
 

@@ -24,6 +24,7 @@ from seriesgate.adapters.incoming_file import IncomingPart10File
 from seriesgate.adapters.part10 import FileMeta, NotPart10, encode_head, is_same_data_set, read_head
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SeriesUnreadable
 from seriesgate.series.model import Instance
+from seriesgate.startup import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -47,8 +48,8 @@ class Durability(StrEnum):
     PROCESS = "process"
 
 
-class SpoolUnusable(Exception):
-    """The state folder cannot be used at all; the text says why and what to do."""
+class SpoolUnusable(CannotStart):
+    """The state folder cannot be used at all."""
 
 
 def _hash(uid: str) -> str:

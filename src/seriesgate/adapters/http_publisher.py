@@ -76,8 +76,6 @@ class HttpPublisher:
             return _transient(f"no answer within {self._total_timeout:g} s")
         except httpx.HTTPError as error:
             return _transient(_describe(error))
-        except (httpx.InvalidURL, httpx.StreamError) as error:
-            return PublishFailure(FailureKind.MISCONFIGURED, type(error).__name__)
 
     async def _post(self, delivery: Delivery) -> PublishFailure | None:
         body = delivery.report.model_dump_json(exclude_none=True)

@@ -39,7 +39,7 @@ class Inflater:
         is_too_long = len(fragment) > self._bytes_left
         fragment = fragment[: self._bytes_left]
         self._bytes_left -= len(fragment)
-        step = len(fragment)
+        step = min(len(fragment), _PIECE_SIZE)
         piece = b""
         while (fragment or len(piece) == _PIECE_SIZE) and not self._stream.eof:
             before = self._stream.copy()

@@ -13,7 +13,7 @@ from socket import SHUT_RDWR
 from typing import TYPE_CHECKING
 
 from seriesgate.adapters.association import Association
-from seriesgate.adapters.listener import address_of, bind_listener
+from seriesgate.listener import address_of, bind_listener
 from seriesgate.upper_layer.events import RejectAssociation
 from seriesgate.upper_layer.pdu import RejectReason, RejectResult
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-
 from seriesgate import __version__
 from seriesgate.server.body_limit import BodyLimitMiddleware
 from seriesgate.server.exception_handlers import add_exception_handlers
+from seriesgate.server.openapi import DescribedApp
 from seriesgate.server.routes import health, series
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from fastapi import FastAPI
     from fastapi.routing import APIRoute
 
     from seriesgate.server.store import SeriesStore
@@ -36,7 +36,7 @@ def create_app(
         yield
         await store.close()
 
-    app = FastAPI(
+    app = DescribedApp(
         title="seriesgate",
         summary="Keeps one row for each DICOM series that was received.",
         version=__version__,

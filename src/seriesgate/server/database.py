@@ -17,8 +17,6 @@ from seriesgate.server.store import DatabaseUnusable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Engine
-
 _EXAMPLE = "sqlite:///series_data.db"
 
 
@@ -30,38 +28,35 @@ def utc_now() -> datetime:
 def open_store(database_url: str, *, clock: Callable[[], datetime] = utc_now) -> SqlSeriesStore:
     """Open the database, make it if it is absent, bring its schema up to date.
 
-    `database_url` is in SQLAlchemy's form, such as `sqlite:///series_data.db` (a relative path) or
-    `sqlite:////var/lib/seriesgate/series_data.db`. `clock` gives aware times. Raises
-    DatabaseUnusable, whose text is one line for the user.
+    `database_url` is in SQLAlchemy's form: `sqlite:///series_data.db` is a file in the working
+    folder, `sqlite:////var/lib/seriesgate/series_data.db` an absolute path. `clock` gives aware
+    times. Raises DatabaseUnusable, whose text is one line for the user.
     """
-    engine, name = _engine(database_url)
+    path = _sqlite_path(database_url)
     try:
-        upgrade(engine, clock())
-    except DatabaseUnusable as error:
-        engine.dispose()
-        raise DatabaseUnusable(f"{name}: {error}") from None
+        engine = sqlite_engine(path)
+        try:
+            upgrade(engine, clock())
+        except BaseException:
+            engine.dispose()
+            raise
+    except OSError as error:
+        raise DatabaseUnusable(f"database {path}: {error.strerror}") from error
     except DBAPIError as error:
-        engine.dispose()
-        raise DatabaseUnusable(f"{name}: {error.orig}") from error
+        raise DatabaseUnusable(f"database {path}: {error.orig}") from error
+    except DatabaseUnusable as error:
+        raise DatabaseUnusable(f"database {path}: {error}") from error
     return SqlSeriesStore(engine, clock)
 
 
-def _engine(database_url: str) -> tuple[Engine, str]:
-    """Give the engine, and the database's name for messages: a URL may hold a password."""
+def _sqlite_path(database_url: str) -> Path:
+    # The URL is never repeated in a message: that of a database server has a password in it.
     try:
         url = make_url(database_url)
     except (ArgumentError, ValueError):
-        raise DatabaseUnusable(
-            f"the database URL can't be read; it looks like {_EXAMPLE}"
-        ) from None
+        raise DatabaseUnusable(f"the database URL can't be read; write {_EXAMPLE}") from None
     if url.drivername != "sqlite":
-        raise DatabaseUnusable(
-            f"no database of the kind {url.drivername!r} is known; use {_EXAMPLE}"
-        )
+        raise DatabaseUnusable(f"no database of kind {url.drivername!r} is known; use {_EXAMPLE}")
     if url.query or not url.database or url.database.startswith((":memory:", "file:")):
         raise DatabaseUnusable(f"the database URL must name a file, as {_EXAMPLE} does")
-    path = Path(url.database)
-    try:
-        return sqlite_engine(path), str(path)
-    except OSError as error:
-        raise DatabaseUnusable(f"{path}: {error.strerror}") from error
+    return Path(url.database)

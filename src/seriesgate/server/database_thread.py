@@ -100,8 +100,10 @@ class DatabaseThread(Generic[Item, Result]):
         answers = _outcome(lambda: self._commit(items))
         if not isinstance(answers, Exception):
             return answers
-        if len(items) == 1 or isinstance(answers, StoreUnavailable):
-            return [answers] * len(items)
+        if isinstance(answers, StoreUnavailable):
+            return [StoreUnavailable(*answers.args) for _ in items]
+        if len(items) == 1:
+            return [answers]
         return [self._commit_group([item])[0] for item in items]
 
 

@@ -50,5 +50,5 @@ def _rank(report: Series) -> tuple[int, int, int, str]:
 
 def _row(report: Series, received_at: datetime, updated_at: datetime) -> StoredSeries:
     return StoredSeries.model_construct(
-        **dict(report), ReceivedAt=received_at, UpdatedAt=updated_at
+        **vars(report), ReceivedAt=received_at, UpdatedAt=updated_at
     )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+
 class FieldError(BaseModel):
     """What is wrong with one field of the request."""
 
@@ -60,18 +63,4 @@ def problem_response(
     problem = Problem(
         title=HTTPStatus(status).phrase, status=status, detail=detail, errors=list(errors)
     )
-    return Response(
-        problem.model_dump_json(), status, headers, media_type="application/problem+json"
-    )
-
-
-def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, object]]:
-    """Give the OpenAPI entries of the problems that a route answers with."""
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {
-        status.value: {
-            "description": status.phrase,
-            "content": {"application/problem+json": schema},
-        }
-        for status in statuses
-    }
+    return Response(problem.model_dump_json(), status, headers, media_type=PROBLEM_MEDIA_TYPE)

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 
 from seriesgate.series.report import Series
 from seriesgate.server.exception_handlers import field_errors
+from seriesgate.server.openapi import reference
 from seriesgate.server.problem import FieldError, ProblemError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ REPORT_REQUEST: dict[str, Any] = {
             "schema": {"type": "string", "pattern": f"^{_KEY.pattern}$"},
         }
     ],
-    "requestBody": {"required": True, "content": {_JSON: {"schema": Series.model_json_schema()}}},
+    "requestBody": {"required": True, "content": {_JSON: {"schema": reference(Series)}}},
 }
 """What these functions read, for OpenAPI."""
 
@@ -62,7 +63,7 @@ async def read_report(request: Request) -> Series:
 
 
 def read_idempotency_key(request: Request) -> str | None:
-    """Give the Idempotency-Key of a request, or None. Raises ProblemError (422) if it is not one."""
+    """Give the Idempotency-Key of a request, or None. Raises ProblemError (422) for a bad one."""
     key = request.headers.get(_IDEMPOTENCY_KEY)
     if key is not None and not _KEY.fullmatch(key):
         wrong = _error(_IDEMPOTENCY_KEY, "Must be 1 to 255 printable ASCII characters")

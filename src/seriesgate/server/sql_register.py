@@ -85,8 +85,8 @@ def _rows(connection: Connection, uids: Iterable[str]) -> dict[str, StoredSeries
 def _write_rows(
     connection: Connection, known: dict[str, StoredSeries], rows: dict[str, StoredSeries]
 ) -> None:
-    new = [dict(rows[uid]) for uid in sorted(rows.keys() - known.keys())]
-    changed = [dict(rows[uid]) | {_KEY: uid} for uid in sorted(known) if rows[uid] != known[uid]]
+    new = [vars(rows[uid]) for uid in sorted(rows.keys() - known.keys())]
+    changed = [vars(rows[uid]) | {_KEY: uid} for uid in sorted(known) if rows[uid] != known[uid]]
     if new:
         connection.execute(_INSERT_ROW, new)
     if changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -75,7 +76,7 @@ class SqlSeriesStore:
     async def close(self) -> None:
         """See `SeriesStore.close`."""
         await self._thread.close()
-        self._engine.dispose()
+        await asyncio.to_thread(self._engine.dispose)
 
     def _commit(
         self, group: Sequence[PostedReport]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import AwareDatetime, Field
 
 from seriesgate.series.report import Series
+from seriesgate.startup import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +73,7 @@ class SeriesPage:
     following: PagePosition | None
 
 
-class SeriesContradiction(Exception):  # noqa: N818 - an answer to a client, not a fault of ours
+class SeriesContradiction(Exception):
     """A known series was reported with another study or patient.
 
     `field` names the field that differs. The values stay out of the text: they are patient data.
@@ -83,11 +84,11 @@ class SeriesContradiction(Exception):  # noqa: N818 - an answer to a client, not
         self.field = field
 
 
-class StoreUnavailable(Exception):  # noqa: N818 - the same request may well succeed later
+class StoreUnavailable(Exception):
     """The database can't be used now (locked, full, restarting, overloaded). Try again later."""
 
 
-class DatabaseUnusable(Exception):  # noqa: N818 - named for what the user has to mend
+class DatabaseUnusable(CannotStart):
     """The database that the settings name can't be opened. The text is one line that says why."""
 
 

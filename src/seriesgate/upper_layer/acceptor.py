@@ -210,14 +210,15 @@ class AcceptorConnection:
         event: Event | None = None
         match pdu:
             case AAssociateRq():
-                self._request = pdu
                 event = AssociationRequested(pdu)
             case AReleaseRq():
                 event = AssociationReleased()
             case AAbort(source, reason):
                 event = AssociationAborted(source, reason)
         self._apply(_INPUTS[whole.pdu_type], event=event)
-        if self._state is State.RELEASING:
+        if self._state is State.AWAITING_LOCAL_ANSWER and isinstance(pdu, AAssociateRq):
+            self._request = pdu
+        elif self._state is State.RELEASING:
             self._apply(Input.LOCAL_RELEASE)
 
     def _accept(self) -> None:
@@ -227,7 +228,6 @@ class AcceptorConnection:
         if isinstance(outcome, AAssociateRj):
             self._reject(outcome)
             return
-        self._request = None
         self._exchange = MessageExchange(outcome, self._events.append, self._output.append)
         event = AssociationAccepted(outcome)
         self._apply(Input.LOCAL_ACCEPT, pdu=encode(outcome.answer), event=event)
@@ -253,6 +253,7 @@ class AcceptorConnection:
             detail = f"{what.value} in state {state.name} ({state.value})"
             violation = PeerViolation(AbortReason.UNEXPECTED_PDU, detail)
         self._state = action.next_state
+        self._request = None
         for effect in action.effects:
             self._carry_out(effect, what, pdu, event, violation)
 

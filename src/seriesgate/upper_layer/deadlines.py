@@ -28,6 +28,7 @@ class Deadlines:
         "_limit_at",
         "_policy",
         "_received",
+        "_since",
         "_waiting",
         "now",
     )
@@ -35,6 +36,8 @@ class Deadlines:
     def __init__(self, policy: AcceptorPolicy, now: float) -> None:
         self._policy = policy
         self.now = now
+        # When the peer was last heard or answered: what it is given begins there.
+        self._since = now
         self._artim: float | None = None
         self._received = 0
         # The progress window: by `_limit_at`, `_received` must have come up to `_bytes_due`.
@@ -59,19 +62,19 @@ class Deadlines:
 
     def received(self, count: int, now: float) -> None:
         """Note that bytes have arrived."""
-        self.now = now
+        self.now = self._since = now
         self._received += count
         self._waiting = False
 
     def answered(self, now: float) -> None:
         """Note that the driver has done its part: the time given to the peer begins anew."""
-        self.now = now
+        self.now = self._since = now
         self._limit = None
 
     def wait_idle(self) -> None:
         """Note that nothing is under way, and that the peer is waited for."""
         self._limit = TimeLimit.IDLE
-        self._limit_at = self.now + self._policy.idle_timeout
+        self._limit_at = self._since + self._policy.idle_timeout
         self._waiting = True
 
     def wait_inside(self) -> None:
@@ -80,7 +83,7 @@ class Deadlines:
         if self._limit is not TimeLimit.PROGRESS or self._received >= self._bytes_due:
             window = self._policy.progress_window
             self._limit = TimeLimit.PROGRESS
-            self._limit_at = self.now + window
+            self._limit_at = self._since + window
             self._bytes_due = self._received + window * self._policy.min_progress
 
     def next_timer(self) -> float | None:

@@ -38,6 +38,8 @@ IMPLEMENTATION_CLASS_UID = "2.25.223978194063054439790567772005552722508"
 
 _MAX_NAME = 16
 _MAX_UID = 64
+# PS3.4 defines six bytes; the limit keeps 128 answers within one item.
+_MAX_STORAGE_NEGOTIATION = 64
 _MAX_PDU_LENGTH_FIELD = 2**32 - 1
 
 
@@ -75,6 +77,10 @@ class AcceptorPolicy:
         version = self.implementation_version_name
         if version is not None and not _is_name(version):
             raise ValueError(f"implementation version {version!r} is not 1 to 16 ASCII characters")
+        if not is_uid(self.implementation_class_uid):
+            raise ValueError(f"{self.implementation_class_uid!r} is not a UID")
+        if len(self.storage_negotiation or b"") > _MAX_STORAGE_NEGOTIATION:
+            raise ValueError("storage_negotiation is over 64 bytes")
         if not 0 <= self.max_pdu_length <= _MAX_PDU_LENGTH_FIELD:
             raise ValueError(f"max_pdu_length {self.max_pdu_length} is not a 32-bit number")
         if not 1 <= self.max_operations <= 0xFFFF:  # noqa: PLR2004 - a 16-bit field

@@ -4,15 +4,20 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.examples import instance
+from tests.fakes import FakeClock, MemorySpool, inline, settle
 
 from seriesgate.adapters.memory_journal import MemoryJournal
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import SeriesUnreadable
 from seriesgate.series.collector import SeriesCollector
+from seriesgate.series.delivery import Delivery
 from seriesgate.series.description import SeriesDescription
-from tests.examples import instance
-from tests.fakes import FakeClock, MemorySpool, inline, settle
+
+
+def no_scanner(_transfer_syntax_uid):
+    raise AssertionError("nothing is received here")
 
 
 class Bench:
@@ -20,11 +25,9 @@ class Bench:
         self.clock = FakeClock()
         self.spool = MemorySpool()
         self.journal = MemoryJournal()
-        self.delivered = []
+        self.delivered: list[Delivery] = []
         self.is_readable = True
-        self.intake = Intake(
-            self.spool, SeriesCollector(1.0), lambda _: None, self.clock, lambda: self.closer.wake()
-        )
+        self.intake = Intake(self.spool, SeriesCollector(1.0), no_scanner, self.clock, self.wake)
         self.closer = SeriesCloser(
             self.intake,
             self.spool,
@@ -35,6 +38,9 @@ class Bench:
             self.delivered.append,
             "gateway-1",
         )
+
+    def wake(self):
+        self.closer.wake()
 
     def read(self, _path):
         if not self.is_readable:

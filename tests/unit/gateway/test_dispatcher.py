@@ -4,6 +4,8 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.examples import AT, collected, instance, report
+from tests.fakes import FakeClock, MemorySpool, ScriptedPublisher, inline, settle
 
 from seriesgate.adapters.memory_journal import MemoryJournal
 from seriesgate.gateway.dispatcher import SeriesDispatcher
@@ -16,8 +18,6 @@ from seriesgate.series.delivery import (
     delivery_id_of,
 )
 from seriesgate.series.revision import next_revision
-from tests.examples import AT, collected, instance, report
-from tests.fakes import FakeClock, MemorySpool, ScriptedPublisher, inline, settle
 
 DOWN = PublishFailure(FailureKind.TRANSIENT, "nothing listens at the server's address")
 REFUSED = PublishFailure(FailureKind.REJECTED, "the server answered 422")

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from tests.examples import header
+from tests.fakes import FakeClock, MemorySpool
 
 from seriesgate.gateway.intake import Intake, RefusalReason, Refused, Stored
 from seriesgate.gateway.ports import HeaderUnreadable, StoreRequest
 from seriesgate.series.collector import SeriesCollector
-from tests.examples import header
-from tests.fakes import FakeClock, MemorySpool
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
@@ -39,9 +39,7 @@ class Bench:
         self.spool = MemorySpool()
         self.wakes = 0
         self.scanner = type("Scanner", (ScriptedScanner,), {})
-        self.intake = Intake(
-            self.spool, SeriesCollector(1.0), self.scanner, self.clock, self._wake
-        )
+        self.intake = Intake(self.spool, SeriesCollector(1.0), self.scanner, self.clock, self._wake)
 
     def _wake(self) -> None:
         self.wakes += 1

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from tests.examples import report
+
 from seriesgate.gateway.schedule import DeliverySchedule
 from seriesgate.series.delivery import Delivery
-from tests.examples import report
 
 
 def delivery(series: str, revision: int = 1) -> Delivery:

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from tests.examples import instance
 
 from seriesgate.series.collector import SeriesCollector
-from tests.examples import instance
 
 
 def uids(closed):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import report
 
 from seriesgate.series.delivery import (
     FailureKind,
@@ -11,7 +12,6 @@ from seriesgate.series.delivery import (
     RetryPolicy,
     delivery_id_of,
 )
-from tests.examples import report
 
 POLICY = RetryPolicy(first_delay=0.5, max_delay=300.0, misconfigured_delay=30.0)
 ATTEMPTS = st.integers(1, 10**6)
@@ -32,7 +32,7 @@ def test_delays_double_up_to_the_cap():
 @given(ATTEMPTS, JITTERS)
 def test_jitter_takes_away_at_most_half(attempt, jitter):
     whole = delay(FailureKind.TRANSIENT, attempt)
-    assert whole / 2 < delay(FailureKind.TRANSIENT, attempt, jitter) <= whole
+    assert whole / 2 <= delay(FailureKind.TRANSIENT, attempt, jitter) <= whole
 
 
 @given(ATTEMPTS, JITTERS, st.floats(0, 10**9))

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.examples import AT, collected
 
 from seriesgate.series.model import CollectedSeries, InstanceSummary
 from seriesgate.series.revision import MAX_LISTED, next_revision
-from tests.examples import AT, collected
 
 
 def test_first_closing_is_revision_one_and_adds_everything():
@@ -37,7 +37,8 @@ def test_new_conflict_alone_makes_a_revision_that_adds_nothing():
     first = next_revision(None, collected("1"), AT)
     second = next_revision(first, collected("1", conflicts=frozenset({"1"})), AT)
     assert second is not None
-    assert (second.added_instances, second.conflicting_instances) == (0, {"1"})
+    assert second.added_instances == 0
+    assert second.conflicting_instances == {"1"}
     assert next_revision(second, collected("1", conflicts=frozenset({"1"})), AT) is None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from tests.unit.upper_layer import wire
 
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.dimse import StoreStatus
@@ -16,7 +19,6 @@ from seriesgate.upper_layer.events import (
     StoreResponse,
 )
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
-from tests.unit.upper_layer import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,10 +47,12 @@ class Conversation:
         self.answer_store = answer_store or StoreResponse(StoreStatus.SUCCESS)
         self.events: list[Event | bytes] = []
         self.sent = b""
-        self._buffer = bytearray(2 * 1024 * 1024)
+        self._buffer = bytearray(4096)
 
     def receive(self, data: bytes, now: float = 0.0) -> list[Event | bytes]:
         """Feed one piece; return the events it caused."""
+        if len(data) > len(self._buffer):
+            self._buffer = bytearray(len(data))
         view = memoryview(self._buffer)[: len(data)]
         view[:] = data
         self.connection.receive_data(view, now)
@@ -92,8 +96,7 @@ class Conversation:
 
     def _add_fragment(self, data: bytes) -> None:
         assert data, "fragments told are never empty"
-        last = self.events[-1]
-        if isinstance(last, bytes):
+        if self.events and isinstance(last := self.events[-1], bytes):
             self.events[-1] = last + data
         else:
             self.events.append(data)
@@ -116,4 +119,4 @@ def associated(
 def cut(data: bytes, offsets: Iterable[int]) -> list[bytes]:
     """Return `data` in pieces, cut at `offsets`."""
     places = sorted({0, len(data), *(offset for offset in offsets if 0 <= offset <= len(data))})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(places)]

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from seriesgate.upper_layer import pdu
 
-uids = st.from_regex(r"[1-9](\.[0-9]{1,8}){1,6}", fullmatch=True)
+uids = st.lists(st.integers(0, 99_999), min_size=2, max_size=6).map(
+    lambda numbers: ".".join(map(str, numbers))
+)
 names = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789", min_size=1, max_size=16)
 ae_title_fields = st.binary(min_size=16, max_size=16)
 bytes_ = st.integers(0, 0xFF)
@@ -15,9 +17,7 @@ odd_ids = st.integers(0, 127).map(lambda number: 2 * number + 1)
 
 roles = st.builds(pdu.RoleSelection, uids, st.booleans(), st.booleans())
 extended = st.builds(pdu.ExtendedNegotiation, uids, st.binary(max_size=12))
-common = st.builds(
-    pdu.CommonExtendedNegotiation, uids, uids, st.lists(uids, max_size=3).map(tuple)
-)
+common = st.builds(pdu.CommonExtendedNegotiation, uids, uids, st.lists(uids, max_size=3).map(tuple))
 identities = st.builds(
     pdu.UserIdentity, bytes_, st.booleans(), st.binary(max_size=20), st.binary(max_size=20)
 )

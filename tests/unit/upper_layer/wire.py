@@ -1,4 +1,4 @@
-"""DICOM messages written byte by byte from PS3.8 and PS3.7, without a line of the code under test."""
+"""DICOM messages written byte by byte from PS3.8 and PS3.7, without the code under test."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from seriesgate.server.problem import documented
+from seriesgate.server.openapi import problems
 from seriesgate.server.routes.store import Store
 from seriesgate.server.store import StoreUnavailable
 
@@ -28,7 +28,7 @@ async def alive() -> Health:
     return Health()
 
 
-@router.get("/readyz", responses=documented(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/readyz", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
 async def ready(store: Store) -> Health:
     """Say whether the database can take a report now. Send no reports while it can't."""
     try:

@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from seriesgate.server.cursor import decode_cursor, encode_cursor
-from seriesgate.server.problem import FieldError, ProblemError, documented
+from seriesgate.server.openapi import problems
+from seriesgate.server.problem import FieldError, ProblemError
 from seriesgate.server.report_request import (
     REPORT_REQUEST,
     read_idempotency_key,
@@ -52,7 +53,7 @@ class SeriesList(BaseModel):
     response_description="The series is new",
     responses={
         200: {"model": StoredSeries, "description": "The series was known; this is its row now"},
-        **documented(
+        **problems(
             HTTPStatus.CONFLICT,
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -83,7 +84,7 @@ async def register_series(request: Request) -> Response:
 @router.get(
     "/series",
     response_model=SeriesList,
-    responses=documented(
+    responses=problems(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -110,7 +111,7 @@ async def list_series(query: Annotated[SeriesQuery, Query()], store: Store) -> R
 @router.get(
     "/series/{SeriesInstanceUID:path}",
     response_model=StoredSeries,
-    responses=documented(
+    responses=problems(
         HTTPStatus.NOT_FOUND,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import socket
 
+from seriesgate.startup import CannotStart
+
 _FIRST_UNPRIVILEGED = 1024
 
 
-class ListenError(Exception):
-    """An address cannot be listened on; the text says why and what to do."""
+class ListenError(CannotStart):
+    """An address cannot be listened on."""
 
 
 def bind_listener(host: str, port: int, backlog: int = 512) -> socket.socket:

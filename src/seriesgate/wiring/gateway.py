@@ -1,4 +1,4 @@
-"""Assembly: the only place that knows every concrete class of both programs."""
+"""Assembly of the gateway."""
 
 from __future__ import annotations
 
@@ -8,30 +8,27 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-import uvicorn
-
 from seriesgate.adapters.file_spool import Durability, FileSpool
 from seriesgate.adapters.header_scanner import HeaderScanner
 from seriesgate.adapters.http_publisher import HttpPublisher
-from seriesgate.adapters.listener import address_of, bind_listener
 from seriesgate.adapters.memory_journal import MemoryJournal
 from seriesgate.adapters.series_header import read_series_description
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
+from seriesgate.adapters.tls import server_context
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import RetryPolicy
-from seriesgate.server.app import create_app
-from seriesgate.server.database import open_store
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import ssl
+    from collections.abc import Callable
 
-    from seriesgate.settings import GatewaySettings, ServerSettings
+    from seriesgate.settings import GatewaySettings
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +41,7 @@ async def run_gateway(
 ) -> None:
     """Run the gateway until `stop` is set; `on_ready` gets a line that says where it listens.
 
-    Raises SpoolUnusable or ListenError when it can't begin.
+    Raises CannotStart.
     """
     clock = SystemClock()
     spool = FileSpool(settings.state_dir, Durability(settings.durability), HeaderScanner)
@@ -106,6 +103,14 @@ def _publisher(settings: GatewaySettings, clock: SystemClock) -> HttpPublisher:
     )
 
 
+def _tls(settings: GatewaySettings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None or settings.tls_private_key is None:
+        return None
+    return server_context(
+        settings.tls_certificate, settings.tls_private_key, settings.tls_client_ca
+    )
+
+
 def _storage_scp(settings: GatewaySettings, intake: Intake) -> ModalityStoreSCP:
     policy = AcceptorPolicy(
         ae_title=settings.ae_title,
@@ -121,41 +126,6 @@ def _storage_scp(settings: GatewaySettings, intake: Intake) -> ModalityStoreSCP:
         host=settings.scp_host,
         port=settings.scp_port,
         max_associations=settings.max_associations,
+        allowed_networks=settings.allowed_networks,
+        tls=_tls(settings),
     )
-
-
-class _UvicornServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: this program already has one way to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
-
-
-async def run_server(
-    settings: ServerSettings, stop: asyncio.Event, on_ready: Callable[[str], None]
-) -> None:
-    """Run the server until `stop` is set; `on_ready` gets its URL.
-
-    Raises DatabaseUnusable or ListenError when it can't begin.
-    """
-    listener = bind_listener(settings.host, settings.port)
-    with listener:
-        config = uvicorn.Config(
-            # The app closes the store when it shuts down.
-            create_app(open_store(settings.database_url)),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
-        server = _UvicornServer(config)
-        async with asyncio.TaskGroup() as group:
-            serving = group.create_task(server.serve(sockets=[listener]))
-            on_ready(f"http://{address_of(listener)}")
-            await asyncio.wait(
-                [serving, group.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
-            )
-            server.should_exit = True
-            stop.set()

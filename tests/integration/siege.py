@@ -1,0 +1,244 @@
+"""A receiver under attack: what must hold while it lasts, and what once it is over.
+
+While it lasts, a well-behaved peer is served within a second, again and again, and memory stays
+within the bound that the attack states. Afterwards memory, threads and file descriptors are given
+back, nothing outside the state folder was touched and no name in it is made of wire text, nothing
+partial is left, what was stored can be reported, and the log has neither patient data nor text of
+the peer in the raw.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import sys
+import termios
+import threading
+from contextlib import ExitStack, chdir, closing, contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from tests.fakes import inline
+from tests.integration.footprint import (
+    MIB,
+    Footprint,
+    confined_to,
+    older_objects_set_aside,
+    peak_memory,
+    reset_peak_memory,
+)
+from tests.integration.receiver import PATIENCE, Peer, Receiver, running_receiver
+from tests.unit.upper_layer import wire
+
+from seriesgate.adapters.memory_journal import MemoryJournal
+from seriesgate.adapters.series_header import read_series_description
+from seriesgate.adapters.system_clock import SystemClock
+from seriesgate.gateway.closer import SeriesCloser
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from seriesgate.series.delivery import Delivery
+    from seriesgate.series.report import Series
+
+_PATIENT = ("Doe", "Jane", "A/17")
+_MAX_LINE = 300
+_CANARY_PAUSE = 0.05
+_WARM_UP_SERIES = "9.9"
+
+
+class JudgedLog(logging.Handler):
+    """Judges each line as it comes and keeps none, so that a log takes no part in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.objections: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.count += 1
+        line = record.getMessage()
+        is_fit = (
+            record.levelno < logging.ERROR
+            and record.exc_info is None
+            and line.isascii()
+            and line.isprintable()
+            and len(line) < _MAX_LINE
+            and not any(text in line for text in _PATIENT)
+        )
+        if not is_fit:
+            self.objections.append(f"{record.levelname} {line!r}")
+
+
+@dataclass
+class Siege:
+    """A receiver under attack, and the peers that attack it; they are closed at the end."""
+
+    receiver: Receiver
+    peers: ExitStack
+    log: JudgedLog
+
+    def connect(self) -> Peer:
+        peer = self.receiver.connect()
+        self.peers.callback(peer.close)
+        return peer
+
+    def associate(self, **request: Any) -> Peer:
+        peer = self.receiver.associate(**request)
+        self.peers.callback(peer.close)
+        return peer
+
+    def wait_until_read(self, peer: Peer) -> None:
+        """Wait until the receiver has taken all bytes that `peer` has sent."""
+        address = peer.socket.getsockname()
+        scp = self.receiver.scp
+
+        def connection() -> socket.socket | None:
+            with scp._changed:
+                for association in (*scp._pending, *scp._associations):
+                    if _address_of_peer(association._socket) == address:
+                        return association._socket
+            return None
+
+        wait_for("the connection is accepted", lambda: connection() is not None)
+        accepted = connection()
+        assert accepted is not None
+        wait_for("the bytes are read", lambda: _unread(accepted) == 0)
+
+    def reports(self) -> list[Series]:
+        """Close the series that are not held open; return what the gateway reports of them."""
+        receiver = self.receiver
+        deliveries: list[Delivery] = []
+        closer = SeriesCloser(
+            receiver.intake,
+            receiver.spool,
+            MemoryJournal(),
+            read_series_description,
+            SystemClock(),
+            inline,
+            deliveries.append,
+            "gateway",
+        )
+        closed = [closer._close(collected) for collected in receiver.intake.close_quiet()]
+        return [delivery.report for delivery in closed if delivery is not None]
+
+
+@contextmanager
+def besieged(
+    folder: Path,
+    *,
+    grows_by: int,
+    has_canary: bool = True,
+    **options: Any,
+) -> Iterator[Siege]:
+    """Run a receiver for an attack by which the process may grow by `grows_by` bytes at its peak.
+
+    The test itself is part of the process: what the attack sends counts, unless it was made before.
+    `has_canary`: whether the attack leaves a place for a well-behaved peer.
+    """
+    state = folder / "state"
+    with (
+        chdir(folder),
+        _judged_log() as log,
+        older_objects_set_aside(),
+        running_receiver(state, quiet_period=0.0, **options) as receiver,
+        ExitStack() as peers,
+    ):
+        siege = Siege(receiver, peers, log)
+        _warm_up(siege)
+        before = Footprint.of(folder, state)
+        reset_peak_memory()
+        with confined_to(state), _canaries(receiver if has_canary else None):
+            yield siege
+            if has_canary:
+                receiver.canary()
+            peers.close()
+            receiver.wait_until_idle()
+        growth = peak_memory() - before.resident
+        assert growth < grows_by, f"grew by {growth / MIB:.1f} MiB under attack"
+        _check_stored(siege)
+        before.check_given_back()
+
+
+def wait_for(what: str, is_so: Callable[[], bool]) -> None:
+    end = monotonic() + PATIENCE
+    while not is_so():
+        assert monotonic() < end, f"waited in vain: {what}"
+        threading.Event().wait(0.001)
+
+
+def _address_of_peer(connection: socket.socket) -> object:
+    try:
+        return connection.getpeername()
+    except OSError:  # closed in the meantime
+        return None
+
+
+def _unread(connection: socket.socket) -> int:
+    return int.from_bytes(fcntl.ioctl(connection, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+@contextmanager
+def _judged_log() -> Iterator[JudgedLog]:
+    logger = logging.getLogger("seriesgate")
+    log = JudgedLog()
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    logger.addHandler(log)
+    try:
+        yield log
+    finally:
+        logger.removeHandler(log)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+    assert not log.objections, log.objections[:5]
+
+
+def _warm_up(siege: Siege) -> None:
+    """Let the process make once what it keeps: the load of a few ordinary associations."""
+    receiver = siege.receiver
+    sops = [f"{_WARM_UP_SERIES}.{number}" for number in range(4)]
+    for peer, sop in [(siege.associate(), sop) for sop in sops]:
+        assert peer.store(sop, _WARM_UP_SERIES) == 0x0000
+    siege.reports()
+    receiver.spool.release(_WARM_UP_SERIES, sops)
+    receiver.canary()
+    siege.peers.close()
+    receiver.wait_until_idle()
+    assert receiver.files() == []
+
+
+@contextmanager
+def _canaries(receiver: Receiver | None) -> Iterator[None]:
+    """Have a well-behaved peer served again and again, on a thread of its own."""
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def sing() -> None:
+        try:
+            while receiver is not None and not stop.wait(_CANARY_PAUSE):
+                receiver.canary()
+        except BaseException as failure:
+            failures.append(failure)
+
+    canaries = threading.Thread(target=sing, name="canaries")
+    canaries.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        canaries.join()
+    if failures:
+        raise AssertionError("a well-behaved peer was not served") from failures[0]
+
+
+def _check_stored(siege: Siege) -> None:
+    receiver = siege.receiver
+    assert receiver.incoming() == []
+    siege.reports()
+    assert receiver.intake.open_counts() == (0, 0), "a series is held open"
+    assert len(list(receiver.spool.recover())) == len(receiver.files()), "a file is partial"

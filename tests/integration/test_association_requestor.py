@@ -1,0 +1,431 @@
+"""One association with a peer that does something special."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import threading
+import time
+from io import BytesIO
+
+import pytest
+from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
+from tests.integration.scps import (
+    A_ABORT_BY_PROVIDER,
+    EncodedInstance,
+    accept,
+    command_set,
+    free_port,
+    mr,
+    p_data,
+    receive_message,
+    receive_pdu,
+    release,
+    response,
+    scripted_scp,
+)
+
+from seriesgate.adapters.association_errors import (
+    AssociationError,
+    AssociationRejectedError,
+    InstanceUnreadableError,
+    PeerUnreachableError,
+)
+from seriesgate.adapters.association_requestor import AssociationRequestor, Stored
+from seriesgate.adapters.destination import Destination
+from seriesgate.adapters.outgoing_instance import StorageContext
+from seriesgate.adapters.storage_scu import echo
+
+MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
+# Long enough for the slowest machine, and for the tests in which nobody answers short enough.
+TIMEOUT = 10.0
+SHORT = 0.1
+
+
+def _open(destination: Destination, timeout: float = TIMEOUT) -> AssociationRequestor:
+    return AssociationRequestor(destination, [MR_EXPLICIT], timeout)
+
+
+def _store_and_abort(destination: Destination, instance: EncodedInstance) -> Stored:
+    association = _open(destination)
+    try:
+        return association.store(instance)
+    finally:
+        association.abort()
+
+
+def _read_to_the_end(connection: socket.socket) -> None:
+    with contextlib.suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+
+
+@pytest.mark.parametrize("max_pdu", [0, 8, 9, 128, 16384, 10_000_000])
+@pytest.mark.parametrize("pixels", [0, 1, 61, 20_000])
+def test_no_pdu_is_longer_than_the_peer_takes_and_no_byte_is_lost(max_pdu, pixels):
+    instance = mr("1.1", pixels=pixels)
+    seen = []
+
+    def script(connection):
+        accept(connection, max_pdu=max_pdu)
+        seen.append(receive_message(connection))
+        connection.sendall(response())
+        release(connection)
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        assert association.store(instance) == (0, len(instance.data_set))
+        association.release()
+    [(_, data_set, lengths)] = seen
+    assert data_set == instance.data_set
+    assert max(lengths) <= (max_pdu or 262144 + 6)
+    assert not association.is_open
+
+
+@pytest.mark.parametrize("length", [0, 1, 16378, 16379, 2 * 16378])
+def test_a_data_set_of_any_length_arrives(length):
+    instance = EncodedInstance(MR_EXPLICIT, "1.1", (bytes(range(256)) * 200)[:length])
+    seen = []
+
+    def script(connection):
+        accept(connection, max_pdu=16384)
+        seen.append(receive_message(connection))
+        connection.sendall(response())
+
+    with scripted_scp(script) as destination:
+        assert _store_and_abort(destination, instance) == (0, length)
+    assert seen[0][1] == instance.data_set
+
+
+def test_message_ids_count_up_and_are_expected_back():
+    ids = []
+
+    def script(connection):
+        accept(connection)
+        for _ in range(3):
+            command, _, _ = receive_message(connection)
+            position = command.index(struct.pack("<HHI", 0, 0x0110, 2)) + 8
+            ids.append(int.from_bytes(command[position : position + 2], "little"))
+            connection.sendall(response(ids[-1]))
+        release(connection)
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        for _ in range(3):
+            association.store(mr("1.1"))
+        association.release()
+    assert ids == [1, 2, 3]
+
+
+def test_a_response_in_many_fragments_and_segments_is_understood():
+    whole = command_set(status=0xB007)
+
+    def script(connection):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accept(connection)
+        receive_message(connection)
+        pdus = b"".join(
+            p_data(whole[i : i + 1], 3 if i == len(whole) - 1 else 1) for i in range(len(whole))
+        )
+        for i in range(len(pdus)):
+            connection.sendall(pdus[i : i + 1])
+
+    with scripted_scp(script) as destination:
+        assert _store_and_abort(destination, mr("1.1")).status == 0xB007
+
+
+def _pdu(pdu_type: int, body: bytes) -> bytes:
+    return struct.pack(">BxI", pdu_type, len(body)) + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (response(2), "it answers another message"),
+        (response(command_field=0x0001), "no response"),
+        (response(command_field=0x8020), "no response"),
+        (p_data(b"\x01" * 50), "the command set is damaged"),
+        (p_data(command_set()[:-4]), "the response has no \\(0000,0900\\)"),
+        (p_data(b"abc", control=0), "it has a data set"),
+        (p_data(bytes(16000), control=1) * 5, "its command set is too long"),
+        (_pdu(4, b"\0\0"), "it ends inside a PDV"),
+        (_pdu(4, struct.pack(">IBB", 1, 1, 3)), "the length of a PDV is wrong"),
+        (_pdu(4, struct.pack(">IBB", 0xFFFFFFFF, 1, 3)), "the length of a PDV is wrong"),
+        (_pdu(2, bytes(80)), "it is no P-DATA-TF"),
+        (_pdu(5, bytes(4)), "it is no P-DATA-TF"),
+    ],
+)
+def test_a_wrong_response_aborts_the_association(answer, complaint):
+    aborted = []
+
+    def script(connection):
+        accept(connection)
+        receive_message(connection)
+        connection.sendall(answer)
+        with contextlib.suppress(ConnectionError):
+            aborted.append(receive_pdu(connection))
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        with pytest.raises(AssociationError, match=complaint):
+            association.store(mr("1.1"))
+        assert not association.is_open
+    assert [pdu[0] for pdu in aborted if pdu] in ([7], [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),
+        (b"\x00" * 10, "does not speak DICOM"),
+        (b"\x04\x00\xff\xff\xff\xff", "announced a PDU of 4294967295 bytes"),
+        (b"\x04\x00\x00\x00", "closed the connection"),
+        (b"", "closed the connection"),
+        (A_ABORT_BY_PROVIDER, "aborted the association: unexpected PDU"),
+    ],
+)
+def test_what_comes_instead_of_a_response_is_told_in_one_line(answer, complaint):
+    def script(connection):
+        accept(connection)
+        receive_message(connection)
+        connection.sendall(answer)
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        with pytest.raises(AssociationError, match=complaint) as failure:
+            association.store(mr("1.1"))
+    assert "\n" not in str(failure.value)
+    assert not association.is_open
+
+
+def test_an_abort_in_the_middle_of_a_data_set_is_told():
+    def script(connection):
+        accept(connection)
+        receive_pdu(connection)
+        connection.sendall(A_ABORT_BY_PROVIDER)
+        connection.shutdown(socket.SHUT_WR)
+        _read_to_the_end(connection)
+
+    instance = EncodedInstance(MR_EXPLICIT, "1.1", bytes(32 * 1024 * 1024))
+    with (
+        scripted_scp(script) as destination,
+        pytest.raises(AssociationError, match="aborted the association"),
+    ):
+        _open(destination).store(instance)
+
+
+def test_a_connection_that_breaks_in_the_middle_of_a_data_set_is_told():
+    def script(connection):
+        accept(connection)
+        receive_pdu(connection)
+        # Closing with data unread resets the connection.
+
+    instance = EncodedInstance(MR_EXPLICIT, "1.1", bytes(32 * 1024 * 1024))
+    with (
+        scripted_scp(script) as destination,
+        pytest.raises(AssociationError, match=r"broke: (connection reset|broken pipe)"),
+    ):
+        _open(destination).store(instance)
+
+
+def test_a_peer_that_stops_reading_is_given_up():
+    def script(connection):
+        accept(connection)
+        released.wait(TIMEOUT)
+
+    released = threading.Event()
+    instance = EncodedInstance(MR_EXPLICIT, "1.1", bytes(32 * 1024 * 1024))
+    with scripted_scp(script) as destination:
+        association = _open(destination, SHORT)
+        with pytest.raises(AssociationError, match=r"took no data for 0.1 s"):
+            association.store(instance)
+        released.set()
+
+
+def test_a_peer_that_drips_its_answer_is_given_up_in_time():
+    def script(connection):
+        accept(connection)
+        receive_message(connection)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                connection.sendall(p_data(b"", control=1))
+
+    with scripted_scp(script) as destination:
+        association = _open(destination, SHORT)
+        started = time.monotonic()
+        with pytest.raises(AssociationError, match="did not answer in time"):
+            association.store(mr("1.1"))
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("max_pdu", [1, 6, 7])
+def test_a_peer_that_takes_no_data_at_all_is_refused(max_pdu):
+    def script(connection):
+        accept(connection, max_pdu=max_pdu)
+        assert receive_pdu(connection)[0] == 7
+
+    with (
+        scripted_scp(script) as destination,
+        pytest.raises(AssociationError, match=f"takes PDUs of {max_pdu} bytes at most"),
+    ):
+        _open(destination)
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),
+        (b"", "closed the connection"),
+        (A_ABORT_BY_PROVIDER, "aborted the association"),
+        (_pdu(2, bytes(68) + b"\x21\x00\xff\xff"), "damaged"),
+        (response(), "out of turn"),
+    ],
+)
+def test_what_comes_instead_of_an_accept_is_told(answer, complaint):
+    def script(connection):
+        receive_pdu(connection)
+        connection.sendall(answer)
+
+    with scripted_scp(script) as destination, pytest.raises(AssociationError, match=complaint):
+        _open(destination)
+
+
+def test_a_rejection_is_told_and_says_whether_to_try_again():
+    def script(connection):
+        receive_pdu(connection)
+        connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2]))
+
+    with (
+        scripted_scp(script) as destination,
+        pytest.raises(AssociationRejectedError, match="local limit exceeded") as failure,
+    ):
+        _open(destination)
+    assert failure.value.is_transient
+
+
+def test_a_peer_that_accepts_the_connection_and_says_nothing_is_given_up():
+    with (
+        scripted_scp(_read_to_the_end) as destination,
+        pytest.raises(AssociationError, match="did not answer in time"),
+    ):
+        _open(destination, SHORT)
+
+
+def test_nobody_there_is_told_as_such():
+    destination = Destination("127.0.0.1", free_port())
+    with pytest.raises(
+        PeerUnreachableError, match=r"nothing answers at 127\.0\.0\.1:\d+: connection refused"
+    ):
+        _open(destination)
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70, "x..y"])
+def test_a_host_that_does_not_exist_is_told_as_such(host):
+    with pytest.raises(PeerUnreachableError, match="there is no host named"):
+        _open(Destination(host, 104))
+
+
+def test_ipv6_is_spoken():
+    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    with listener, pytest.raises(AssociationError, match=r"\[::1\]:\d+ did not answer in time"):
+        _open(Destination("::1", listener.getsockname()[1]), SHORT)
+
+
+def test_a_file_that_shrinks_while_it_is_sent_aborts_the_association():
+    class ShortReader(BytesIO):
+        def read(self, size=-1):
+            return super().read(size)[:-1]
+
+    class Shrinking(EncodedInstance):
+        def open(self):
+            return ShortReader(self.data_set)
+
+    aborted = []
+
+    def script(connection):
+        accept(connection)
+        aborted.append(receive_pdu(connection)[0])
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        with pytest.raises(InstanceUnreadableError, match="became shorter"):
+            association.store(Shrinking(MR_EXPLICIT, "1.1", bytes(1000)))
+        assert not association.is_open
+    assert aborted == [7]
+
+
+def test_a_file_that_cannot_be_opened_leaves_the_association_open():
+    class Gone(EncodedInstance):
+        def open(self):
+            raise FileNotFoundError(2, "No such file or directory")
+
+    def script(connection):
+        accept(connection)
+        receive_message(connection)
+        connection.sendall(response(2))
+        release(connection)
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        with pytest.raises(InstanceUnreadableError, match="no such file or directory"):
+            association.store(Gone(MR_EXPLICIT, "1.1", b""))
+        assert association.store(mr("1.2")).status == 0
+        association.release()
+
+
+def test_when_both_sides_release_at_once_the_requestor_answers_first():
+    """PS3.8 9.2.3: AR-8 and AR-9."""
+    seen = []
+
+    def script(connection):
+        accept(connection)
+        assert receive_pdu(connection)[0] == 5
+        connection.sendall(bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
+        seen.append(receive_pdu(connection)[0])
+        connection.sendall(bytes([6, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
+
+    with scripted_scp(script) as destination:
+        _open(destination).release()
+    assert seen == [6]
+
+
+def test_a_release_that_nobody_answers_ends():
+    def script(connection):
+        accept(connection)
+        _read_to_the_end(connection)
+
+    with scripted_scp(script) as destination:
+        association = _open(destination, SHORT)
+        association.release()
+        association.release()
+        assert not association.is_open
+
+
+def test_echo_measures_the_round_trip():
+    def script(connection):
+        accept(connection)
+        assert b"1.2.840.10008.1.1" in receive_pdu(connection)
+        connection.sendall(response(command_field=0x8030))
+        release(connection)
+
+    with scripted_scp(script) as destination:
+        assert 0 < echo(destination, timeout=TIMEOUT) < TIMEOUT
+
+
+def test_echo_tells_a_refused_context_and_a_failure_status():
+    def refuse(connection):
+        accept(connection, result=3)
+        release(connection)
+
+    def fail(connection):
+        accept(connection)
+        receive_pdu(connection)
+        connection.sendall(response(status=0x0110, command_field=0x8030))
+        release(connection)
+
+    with scripted_scp(refuse, fail) as destination:
+        with pytest.raises(AssociationError, match="does not offer C-ECHO: SOP class not supp"):
+            echo(destination, timeout=TIMEOUT)
+        with pytest.raises(AssociationError, match="answered C-ECHO with 0110"):
+            echo(destination, timeout=TIMEOUT)

@@ -1,0 +1,210 @@
+"""Hostile content behind a proper protocol: names, nesting, lengths, bombs, and sheer mass."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from collections import Counter
+
+import pytest
+from tests.data_sets import DEFLATED, IMPLICIT_LE, mr_data_set
+from tests.integration.footprint import KIB, MIB
+from tests.integration.receiver import MR_CONTEXT
+from tests.integration.siege import besieged
+from tests.unit.adapters import data_set_bytes
+from tests.unit.adapters.data_set_bytes import EXPLICIT_LE, UNDEFINED
+from tests.unit.upper_layer import wire
+
+FEW_BUFFERS = 1 * MIB
+BIG_OBJECT = 200 * MIB
+INSTANCES_OF_ONE_SERIES = 2000
+INTERLEAVED_SERIES = 500
+INSTANCES_OF_EACH_SERIES = 4
+SENDERS_AT_ONCE = 20
+
+STORED = 0x0000
+STORED_BUT_OTHER_THAN_THE_COMMAND_SAYS = 0xB007
+INVALID_SOP_INSTANCE = 0x0117
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+CANNOT_UNDERSTAND = 0xC000
+
+SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID = 0x00080018, 0x0020000D, 0x0020000E
+
+# A path or a command that hides in a UID, and whether it passes for a UID: printable ASCII without
+# spaces, at most 128 characters. What passes is stored under a name that has nothing of it.
+FALSE_UIDS: dict[str, tuple[bytes, bool]] = {
+    "parent": (b"..", True),
+    "here": (b".", True),
+    "up and away": (b"../../../outside", True),
+    "absolute": (b"/etc/outside", True),
+    "64 dots": (b"." * 64, True),
+    "drive": (rb"C:\outside", True),
+    "shell": (b";$(touch${IFS}outside)`id`", True),
+    "format": (b"%s%n{0.__class__}", True),
+    "128 characters": (b"1" * 128, True),
+    "129 characters": (b"1" * 129, False),
+    "5,000 characters": (b"../" * 1666 + b"ab", False),
+    "NUL inside": (b"1.2\0../outside", False),
+    "line break": (b"1.2\r\nERROR forged", False),
+    "not ASCII": (b"1.2.\xff\xfe\xe4", False),
+    "empty": (b"", False),
+}
+
+
+def mr_with(tag: int, uid: bytes) -> bytes:
+    """Return a data set whose UID `tag` is `uid`."""
+    uids = {
+        0x00080016: wire.MR_IMAGE_STORAGE,
+        SOP_INSTANCE_UID: b"1.2.3.4",
+        STUDY_INSTANCE_UID: b"1.3",
+        SERIES_INSTANCE_UID: b"1.2",
+    } | {tag: uid}
+    patient = EXPLICIT_LE.element(0x00100010, "PN", b"Doe^Jane")
+    patient += EXPLICIT_LE.element(0x00100020, "LO", b"A/17")
+    elements = [(tag, EXPLICIT_LE.ui(tag, value)) for tag, value in uids.items()]
+    elements += [(0x00100010, patient), (0x00200013, EXPLICIT_LE.instance_number())]
+    return b"".join(element for _, element in sorted(elements))
+
+
+@pytest.mark.parametrize("tag", [SOP_INSTANCE_UID, STUDY_INSTANCE_UID, SERIES_INSTANCE_UID])
+@pytest.mark.parametrize(("uid", "passes"), FALSE_UIDS.values(), ids=FALSE_UIDS)
+def test_path_for_a_uid_in_the_data_set_stays_in_the_data_set(tmp_path, tag, uid, passes):
+    data_set = mr_with(tag, uid)
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        status = siege.associate().store("1.2.3.4", data_set=data_set)
+        reports = siege.reports()
+        if not passes:
+            assert status == CANNOT_UNDERSTAND
+            assert reports == []
+            return
+        differs = tag == SOP_INSTANCE_UID
+        assert status == (STORED_BUT_OTHER_THAN_THE_COMMAND_SAYS if differs else STORED)
+        (path,) = siege.receiver.files()
+        assert path.read_bytes().endswith(data_set)
+        known = uid.partition(b"\\")[0].decode("ascii")
+        assert [(r.StudyInstanceUID, r.SeriesInstanceUID) for r in reports] == [
+            (
+                known if tag == STUDY_INSTANCE_UID else "1.3",
+                known if tag == SERIES_INSTANCE_UID else "1.2",
+            )
+        ]
+
+
+@pytest.mark.parametrize("uid", [uid for uid, _ in FALSE_UIDS.values()], ids=FALSE_UIDS)
+def test_path_for_a_uid_in_the_command_is_no_name(tmp_path, uid):
+    command = wire.command_pdu(wire.c_store_rq(instance=wire.even(uid)))
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate()
+        peer.send(command + wire.data_pdu(mr_data_set(sop="1.2.3.4", series="1.2")))
+        status = peer.response_status()
+        if uid:
+            assert status == STORED_BUT_OTHER_THAN_THE_COMMAND_SAYS
+            assert [report.SeriesInstanceUID for report in siege.reports()] == ["1.2"]
+        else:
+            assert status == INVALID_SOP_INSTANCE
+            assert siege.receiver.files() == []
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        b"../secret/X",
+        rb"..\secret\X",
+        b"/etc/outside",
+        b"..",
+        b".",
+        b";$(touch outside)",
+        b"`touch outside`",
+        b"A\r\nERROR forged",
+        b"\x1b[2J\x07\x08",
+        b"A\0B",
+        b"\xff\xfe\xe4\xf6",
+        b"%s%n{0}",
+        b"",
+        bytes(16),
+    ],
+)
+def test_ae_title_is_in_no_path_and_in_no_log_as_it_came(tmp_path, title):
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate(called=title, calling=title)
+        assert peer.store() == STORED
+        (report,) = siege.reports()
+        assert report.CallingAETitle.isascii()
+        assert report.CallingAETitle.isprintable()
+
+
+def test_media_storage_directory_is_refused(tmp_path):
+    sop_class = b"1.2.840.10008.1.3.10"
+    contexts = wire.proposed(MR_CONTEXT, sop_class, wire.EXPLICIT_LITTLE)
+    reference = EXPLICIT_LE.element(0x00041500, "CS", rb"..\..\OUTSIDE ")
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate(contexts=contexts)
+        peer.send(wire.command_pdu(wire.c_store_rq(sop_class=sop_class)) + wire.data_pdu(reference))
+        assert peer.response_status() == SOP_CLASS_NOT_SUPPORTED
+    assert siege.receiver.files() == []
+
+
+@pytest.mark.parametrize("preamble", [b"MZ\x90\0", b"\x7fELF", b"#!/bin/sh\n"])
+def test_preamble_of_the_peer_never_becomes_that_of_a_file(tmp_path, preamble):
+    content = preamble.ljust(128, b"\0") + b"DICM" + mr_data_set()
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        assert siege.associate().store(data_set=content) == CANNOT_UNDERSTAND
+    assert siege.receiver.files() == []
+
+
+def nested(levels: int, *, is_defined: bool) -> bytes:
+    """Return a sequence inside a sequence inside a sequence ..."""
+    if not is_defined:
+        opening = EXPLICIT_LE.header(0x00081140, "SQ", UNDEFINED)
+        opening += EXPLICIT_LE.bare(0xFFFEE000, UNDEFINED)
+        closing = EXPLICIT_LE.bare(0xFFFEE00D, 0) + EXPLICIT_LE.bare(0xFFFEE0DD, 0)
+        return opening * levels + closing * levels
+    per_level = len(EXPLICIT_LE.header(0x00081140, "SQ", 0) + EXPLICIT_LE.bare(0xFFFEE000, 0))
+    return b"".join(
+        EXPLICIT_LE.header(0x00081140, "SQ", inside * per_level + 8)
+        + EXPLICIT_LE.bare(0xFFFEE000, inside * per_level)
+        for inside in reversed(range(levels))
+    )
+
+
+@pytest.mark.parametrize("levels", [64, 65, 1000, 100_000])
+@pytest.mark.parametrize("is_defined", [True, False])
+@pytest.mark.parametrize("is_in_head", [True, False])
+def test_nested_sequences_exhaust_no_stack(tmp_path, levels, is_defined, is_in_head):
+    sequences = nested(levels, is_defined=is_defined)
+    data_set = EXPLICIT_LE.data_set(sequences) if is_in_head else EXPLICIT_LE.data_set() + sequences
+    is_too_deep = is_in_head and not is_defined and levels > 64
+    message = wire.data_pdu(data_set)
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate()
+        peer.begin_store(data_set_bytes.SOP_INSTANCE)
+        peer.send(message)
+        assert peer.response_status() == (CANNOT_UNDERSTAND if is_too_deep else STORED)
+
+
+def deflate_bomb() -> bytes:
+    """Return some 1 MiB of raw deflate that inflates to zeros, 1 GiB of them."""
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    compressor.compress(bytes(MIB))
+    block = compressor.flush(zlib.Z_FULL_FLUSH)
+    compressor.compress(bytes(MIB))
+    block = compressor.flush(zlib.Z_FULL_FLUSH)
+    return block * 1024
+
+
+@pytest.mark.parametrize("is_before_the_series", [True, False])
+def test_deflate_bomb_is_not_inflated(tmp_path, is_before_the_series):
+    head = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    whole = EXPLICIT_LE.before_uids()
+    if not is_before_the_series:
+        whole += EXPLICIT_LE.uids() + EXPLICIT_LE.instance_number()
+    whole += EXPLICIT_LE.header(0x00200020 if False else 0x00191010, "OB", 0x7FFFFFFE)
+    data_set = head.compress(whole) + head.flush(zlib.Z_FULL_FLUSH) + deflate_bomb()
+    contexts = wire.proposed(MR_CONTEXT, wire.MR_IMAGE_STORAGE, DEFLATED.encode())
+    message = wire.data_pdu(data_set)
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate(contexts=contexts)
+        peer.begin_store(data_set_bytes.SOP_INSTANCE)
+        peer.send(message)
+        assert peer.response_status() == (CANNOT_UNDERSTAND if is_before_the_series else STORED)

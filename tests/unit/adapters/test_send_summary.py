@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
+
+from seriesgate.adapters.outgoing_instance import StorageContext
+from seriesgate.adapters.send_summary import Outcome, SendSummary, SendTally
+
+
+def _summary(tally: SendTally, *, unsent: int = 0, seconds: float = 2.0) -> SendSummary:
+    return tally.summary(unsent=unsent, seconds=seconds, interrupted=False)
+
+
+def test_success_and_warnings_count_as_sent():
+    tally = SendTally()
+    tally.answered(0x0000, 10)
+    tally.answered(0xB007, 20)
+    tally.answered(0xB007, 20)
+    summary = _summary(tally)
+    assert (summary.sent, summary.size) == (3, 50)
+    assert summary.warnings == (Outcome(0xB007, "Data Set Does Not Match SOP Class", 2),)
+    assert summary.is_complete
+    assert summary.instances_per_second == 1.5
+
+
+@pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (0xA700, "Refused: Out of Resources"),
+        (0xA900, "Data Set Does Not Match SOP Class"),
+        (0xC123, "Cannot Understand"),
+        (0x0122, "Refused: SOP Class Not Supported"),
+        (0xFF00, "unknown status"),
+        (0x1234, "unknown status"),
+    ],
+)
+def test_every_other_status_is_a_refusal_with_its_meaning(status, meaning):
+    tally = SendTally()
+    tally.answered(status, 10)
+    summary = _summary(tally)
+    assert (summary.sent, summary.size) == (0, 0)
+    assert summary.refused == (Outcome(status, meaning, 1),)
+    assert not summary.is_complete
+
+
+def test_a_refused_context_is_named_in_words():
+    tally = SendTally()
+    tally.context_refused(StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE), "not today")
+    tally.context_refused(StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE), "not today")
+    assert _summary(tally).refused == (
+        Outcome(None, "MR Image Storage, Explicit VR Little Endian: not today", 2),
+    )
+
+
+def test_outcomes_come_with_the_most_frequent_first():
+    tally = SendTally()
+    for reason, count in (("rare", 1), ("often", 5)):
+        tally.failed(reason, count)
+    assert [outcome.meaning for outcome in _summary(tally).failed] == ["often", "rare"]
+
+
+def test_failed_and_unsent_instances_leave_it_incomplete():
+    failed = SendTally()
+    failed.failed("gone")
+    assert not _summary(failed).is_complete
+    assert not _summary(SendTally(), unsent=1).is_complete
+
+
+def test_a_run_without_time_has_no_pace():
+    assert _summary(SendTally(), seconds=0.0).instances_per_second == 0.0
+
+
+def test_progress_hears_of_every_instance_once_also_from_many_threads():
+    heard: list[int] = []
+    tally = SendTally(heard.append)
+
+    def work():
+        for _ in range(200):
+            tally.answered(0x0000, 1)
+            tally.answered(0xA700, 1)
+            tally.failed("gone")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    summary = _summary(tally)
+    assert (summary.sent, summary.refused[0].count, summary.failed[0].count) == (800, 800, 800)
+    assert (heard.count(1), heard.count(0)) == (800, 1600)

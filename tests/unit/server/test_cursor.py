@@ -1,0 +1,53 @@
+"""The text of a cursor."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.server.examples import START
+
+from seriesgate.server.cursor import decode_cursor, encode_cursor
+from seriesgate.server.store import PagePosition
+
+uids = st.text(st.characters(exclude_categories=["Cs"]), max_size=128)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), uids)
+def test_cursor_leads_back_to_its_position(moment, uid):
+    position = PagePosition(moment, uid)
+    cursor = encode_cursor(position)
+    assert decode_cursor(cursor) == position
+    assert cursor.isascii()
+    assert not set(cursor) & set(" /?#&=+%")
+
+
+def test_cursor_of_the_longest_uid_is_within_the_limit_of_the_parameter():
+    assert len(encode_cursor(PagePosition(START, "1" * 128))) <= 512
+
+
+@given(st.text())
+def test_any_text_is_a_position_or_a_value_error(text):
+    try:
+        position = decode_cursor(text)
+    except ValueError:
+        return
+    assert encode_cursor(position) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "2026-01-01T12:00:00 1.2", "2026-01-01 1.2", "never 1.2", "2026-01-01T12:00:00+00:00"],
+)
+def test_well_formed_base64_of_something_else_is_refused(text):
+    cursor = base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    with pytest.raises(ValueError, match="not a cursor of this server"):
+        decode_cursor(cursor)
+
+
+def test_position_keeps_its_microseconds():
+    moment = datetime(2026, 1, 1, 12, 0, 0, 1, tzinfo=UTC)
+    assert decode_cursor(encode_cursor(PagePosition(moment, "1.2"))).received_at == moment

@@ -1,0 +1,189 @@
+"""The SQL store when its database fails, or is shared."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from asyncio import run
+
+import pytest
+from sqlalchemy import event, insert, text
+from sqlalchemy.exc import IntegrityError
+from tests.unit.server.examples import START, report, ticking_clock
+
+from seriesgate.server import sql_store
+from seriesgate.server.schema import upgrade
+from seriesgate.server.sql_register import PostedReport, register_group
+from seriesgate.server.sql_store import SqlSeriesStore
+from seriesgate.server.sqlite import sqlite_engine
+from seriesgate.server.store import Outcome, SeriesFilter, StoredSeries, StoreUnavailable
+from seriesgate.server.tables import series_data, series_reports
+
+SECRET = "Zyxwvut^Secret"
+
+
+@pytest.fixture
+def engine(tmp_path):
+    engine = sqlite_engine(tmp_path / "series_data.db", busy_timeout=0.0)
+    upgrade(engine, START)
+    return engine
+
+
+@pytest.fixture
+def store(engine):
+    store = SqlSeriesStore(engine, ticking_clock())
+    yield store
+    run(store.close())
+
+
+@pytest.fixture
+def other(tmp_path, engine):
+    """Another program's connection to the same file."""
+    connection = sqlite3.connect(tmp_path / "series_data.db", timeout=0.0, isolation_level=None)
+    yield connection
+    connection.close()
+
+
+def test_columns_of_the_table_are_the_fields_of_the_row():
+    assert [column.name for column in series_data.columns] == list(StoredSeries.model_fields)
+
+
+def test_locked_database_is_unavailable_and_comes_back(store, other):
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreUnavailable):
+        run(store.register(report()))
+    with pytest.raises(StoreUnavailable):
+        run(store.check())
+    assert run(store.get("1.2")) is None
+    other.execute("ROLLBACK")
+    run(store.check())
+    assert run(store.register(report())).outcome is Outcome.CREATED
+
+
+def test_full_disk_is_unavailable_and_leaves_no_part_of_a_report(store, engine, other):
+    with engine.connect() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+        connection.execute(text(f"PRAGMA max_page_count={pages}"))
+    answers = run(fill(store))
+    refused = [answer for answer in answers if isinstance(answer, StoreUnavailable)]
+    assert refused
+    kept = {answer.series.SeriesInstanceUID for answer in answers if answer not in refused}
+    rows = {uid for (uid,) in other.execute("SELECT SeriesInstanceUID FROM series_data")}
+    entries = {uid for (uid,) in other.execute("SELECT SeriesInstanceUID FROM series_reports")}
+    assert kept == rows == entries
+    with engine.connect() as connection:
+        connection.execute(text("PRAGMA max_page_count=1000000"))
+    assert run(store.register(report())).outcome is Outcome.CREATED
+
+
+async def fill(store):
+    answers: list[object] = []
+    for number in range(100):
+        sent = report(SeriesInstanceUID=f"1.{number}.9", SeriesDescription="x" * 1000)
+        answers += await asyncio.gather(store.register(sent), return_exceptions=True)
+    return answers
+
+
+def test_trouble_is_logged_once_and_so_is_its_end(store, other, caplog):
+    caplog.set_level(logging.INFO, "seriesgate.server")
+    other.execute("BEGIN IMMEDIATE")
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable):
+            run(store.register(report(PatientName=SECRET)))
+    other.execute("ROLLBACK")
+    for _ in range(2):
+        run(store.register(report(PatientName=SECRET)))
+    assert [record.getMessage() for record in caplog.records] == [
+        "the database can't be used: database is locked",
+        "the database can be used again",
+    ]
+
+
+def test_report_that_the_database_refuses_spoils_no_other(store, engine):
+    """No report is known that does; the group must not depend on it."""
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def choke(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("INSERT") and "1.66" in str(parameters):
+            raise OverflowError("Python int too large")
+
+    async def scenario():
+        reports = [report(SeriesInstanceUID=uid) for uid in ("1.1", "1.66", "1.2")]
+        return await asyncio.gather(*(store.register(r) for r in reports), return_exceptions=True)
+
+    first, refused, last = run(scenario())
+    assert type(refused) is OverflowError
+    assert first.outcome is last.outcome is Outcome.CREATED
+    page = run(store.page(SeriesFilter(), limit=10))
+    assert {row.SeriesInstanceUID for row in page.series} == {"1.1", "1.2"}
+
+
+def test_series_that_another_server_adds_meanwhile_is_merged_with_its_row(store, monkeypatch):
+    """On a database with row locks two servers may both find a series new."""
+    calls = []
+
+    def find_it_new_once(connection, group):
+        calls.append(len(group))
+        if len(calls) == 1:
+            register_group(connection, [PostedReport(report(Modality="MR"), None, START)])
+            connection.commit()
+            raise IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE"))
+        return register_group(connection, group)
+
+    monkeypatch.setattr(sql_store, "register_group", find_it_new_once)
+    registration = run(store.register(report(InstancesInSeries=11)))
+    assert registration.outcome is Outcome.UPDATED
+    assert calls == [1, 1]
+
+
+def test_row_is_locked_on_a_database_that_locks_rows():
+    """SQLite has no such locks, its transactions come one by one; PostgreSQL needs the words."""
+    from sqlalchemy.dialects import postgresql
+
+    from seriesgate.server.sql_register import _SELECT_ROWS
+
+    assert str(_SELECT_ROWS.compile(dialect=postgresql.dialect())).endswith("FOR UPDATE")
+
+
+def test_group_takes_the_same_few_statements_whatever_its_size(engine):
+    statements = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, *_):
+        statements.append(statement.split()[0])
+
+    def register(*numbers):
+        statements.clear()
+        group = [PostedReport(report(SeriesInstanceUID=f"1.{n}"), None, START) for n in numbers]
+        with engine.begin() as connection:
+            register_group(connection, group)
+        return [*statements]
+
+    assert register(1) == ["BEGIN", "SELECT", "INSERT", "INSERT"]
+    assert register(*range(2, 200)) == register(300)
+    assert register(*range(1, 200)) == ["BEGIN", "SELECT", "SELECT"]
+    engine.dispose()
+
+
+def test_pages_are_read_along_the_index(engine):
+    with engine.begin() as connection:
+        plan = connection.execute(
+            text(
+                "EXPLAIN QUERY PLAN SELECT * FROM series_data"
+                ' WHERE ("ReceivedAt", "SeriesInstanceUID") < (:r, :s)'
+                ' ORDER BY "ReceivedAt" DESC, "SeriesInstanceUID" DESC LIMIT 10'
+            ),
+            {"r": "2026", "s": "1.2"},
+        ).all()
+    assert "ix_series_data_newest" in plan[0].detail
+    assert len(plan) == 1, "no sorting step"
+    engine.dispose()
+
+
+def test_time_without_zone_is_never_stored(engine):
+    row = {"Digest": "d", "SeriesInstanceUID": "1.2", "Report": "{}"}
+    naive = START.replace(tzinfo=None)
+    with pytest.raises(Exception, match="time without time zone"), engine.begin() as connection:
+        connection.execute(insert(series_reports), row | {"ReceivedAt": naive})
+    engine.dispose()

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import pytest
+
+from seriesgate.settings import SettingsError, is_loopback, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def complaint(flags=None, config_file=None):
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config_file, flags)
+    return str(caught.value)
+
+
+def test_defaults_are_those_of_the_original_plan():
+    settings = load_settings()
+    assert (settings.gateway.ae_title, settings.gateway.scp_port) == ("STORESCP", 6667)
+    assert settings.gateway.scp_host == settings.server.host == "127.0.0.1"
+    assert settings.gateway.quiet_period == 1.0
+    assert settings.gateway.durability == "power"
+    assert settings.server.port == 8000
+    assert settings.server.database_url == "sqlite:///series_data.db"
+
+
+def test_flags_win_over_variables_and_variables_over_the_file(tmp_path, monkeypatch):
+    (tmp_path / "seriesgate.toml").write_text(
+        "[gateway]\nscp_port = 1\nquiet_period = 1.5\n[server]\nport = 1\n"
+    )
+    monkeypatch.setenv("SERIESGATE_GATEWAY__SCP_PORT", "2")
+    monkeypatch.setenv("SERIESGATE_SERVER__PORT", "2")
+    settings = load_settings(flags={"gateway": {"scp_port": 3}})
+    assert (settings.gateway.scp_port, settings.server.port) == (3, 2)
+    assert settings.gateway.quiet_period == 1.5
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("gateway", "scp_port", 0),
+        ("gateway", "scp_port", "x"),
+        ("gateway", "quiet_period", 0),
+        ("gateway", "quiet_period", float("inf")),
+        ("gateway", "durability", "none"),
+        ("gateway", "ae_title", "A" * 17),
+        ("gateway", "ae_title", "  "),
+        ("gateway", "ae_title", "A\\B"),
+        ("gateway", "server_url", "ftp://x"),
+        ("gateway", "max_pdu_length", 100),
+        ("gateway", "allowed_calling_ae_titles", ["Ä"]),
+        ("gateway", "allowed_networks", ["10.0.0.1/8"]),
+        ("gateway", "no_such_key", 1),
+        ("server", "port", 70000),
+        ("server", "database_url", ""),
+    ],
+)
+def test_wrong_value_is_one_line_that_names_the_key(section, key, value):
+    text = complaint({section: {key: value}})
+    assert text.startswith(f"{section}.{key}")
+    assert "\n" not in text
+
+
+def test_every_wrong_key_has_a_line():
+    text = complaint({"gateway": {"scp_port": 0, "durability": "x"}})
+    assert len(text.splitlines()) == 2
+
+
+def test_wrong_token_is_not_shown():
+    assert "hush" not in complaint({"gateway": {"server_token": ["hush"]}})
+
+
+def test_listening_beyond_loopback_needs_a_rule_about_senders():
+    assert "allow_any_ae" in complaint({"gateway": {"scp_host": "0.0.0.0"}})
+    for rule in ({"allowed_calling_ae_titles": ["MR1"]}, {"allow_any_ae": True}):
+        load_settings(flags={"gateway": {"scp_host": "0.0.0.0", **rule}})
+
+
+def test_tls_needs_certificate_and_key_together():
+    assert "set both" in complaint({"gateway": {"tls_certificate": "c.pem"}})
+    assert "tls_client_ca needs" in complaint({"gateway": {"tls_client_ca": "ca.pem"}})
+    load_settings(flags={"gateway": {"tls_certificate": "c.pem", "tls_private_key": "k.pem"}})
+
+
+def test_server_without_authentication_stays_on_loopback():
+    assert "server" in complaint({"server": {"host": "0.0.0.0"}})
+    load_settings(flags={"server": {"host": "::1"}})
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    assert "none.toml" in complaint(config_file=tmp_path / "none.toml")
+    broken = tmp_path / "broken.toml"
+    broken.write_text("[gateway\n")
+    assert "broken.toml is not TOML" in complaint(config_file=broken)
+
+
+def test_list_in_a_variable_is_json(monkeypatch):
+    monkeypatch.setenv("SERIESGATE_GATEWAY__ALLOWED_CALLING_AE_TITLES", '["MR1", "CT1"]')
+    assert load_settings().gateway.allowed_calling_ae_titles == ("MR1", "CT1")
+    monkeypatch.setenv("SERIESGATE_GATEWAY__ALLOWED_CALLING_AE_TITLES", "MR1")
+    assert "JSON" in complaint()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("localhost", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("example.org", False),
+    ],
+)
+def test_loopback(host, loopback):
+    assert is_loopback(host) is loopback

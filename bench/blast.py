@@ -9,10 +9,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 from bench.peers import AE_TITLE
 from bench.programs import BenchmarkError
+
 from seriesgate.adapters.dimse_requests import decode_response, encode_c_store_request
 from seriesgate.upper_layer.codec import decode, encode
 from seriesgate.upper_layer.pdu import (
@@ -28,7 +30,7 @@ from seriesgate.upper_layer.pdu import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from seriesgate.adapters.synthetic_series import SyntheticInstance
 
@@ -69,32 +71,27 @@ class PipelinedAssociation:
         self._stream.close()
         self._socket.close()
 
-    def store(self, instances: Iterable[SyntheticInstance]) -> list[float]:
+    def store(self, instances: Sequence[SyntheticInstance]) -> list[float]:
         """Send all, and return the monotonic time of each answer, in the order of sending."""
-        free = threading.Semaphore(self._window)
-        answered: list[float] = []
-        statuses: set[int] = set()
-        all_sent = threading.Event()
-        sent = 0
+        free_places = threading.Semaphore(self._window)
+        with ThreadPoolExecutor(1) as reader:
+            answers = reader.submit(self._take_answers, len(instances), free_places)
+            for number, instance in enumerate(instances):
+                if not free_places.acquire(timeout=_TIMEOUT):
+                    break
+                self._socket.sendall(_message(number % 0x10000, instance))
+            return answers.result()
 
-        def take_answers() -> None:
-            while not (all_sent.is_set() and len(answered) == sent):
-                _, body = self._receive()
-                answered.append(time.monotonic())
-                statuses.add(decode_response(body[6:]).status)
-                free.release()
-
-        reader = threading.Thread(target=take_answers, daemon=True)
-        reader.start()
-        for instance in instances:
-            free.acquire()
-            self._socket.sendall(_message(sent % 0x10000, instance))
-            sent += 1
-        all_sent.set()
-        reader.join(_TIMEOUT)
-        if len(answered) != sent or statuses != {0}:
-            raise BenchmarkError(f"{sent} instances sent, {len(answered)} answers: {statuses}")
-        return answered
+    def _take_answers(self, count: int, free_places: threading.Semaphore) -> list[float]:
+        times = []
+        for _ in range(count):
+            _, body = self._receive()
+            times.append(time.monotonic())
+            status = decode_response(body[6:]).status
+            if status != 0:
+                raise BenchmarkError(f"an instance was refused with status {status:04X}")
+            free_places.release()
+        return times
 
     def _receive(self) -> tuple[int, bytes]:
         header = self._stream.read(6)

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_SERIESGATE = (sys.executable, "-m", "seriesgate")
 _DELIVERY_TIMEOUT = 300.0
 _POLL = 0.05
-_DATABASE = "series_data.db"
+DATABASE = "series_data.db"
 
 
 @dataclass(frozen=True)
@@ -43,39 +44,43 @@ class Gate:
 
 
 @contextmanager
+def running_server(folder: Path, site: Site | None = None) -> Iterator[int]:
+    """Run the server with a database in `folder`; give the port that it listens on."""
+    port = free_port()
+    database = f"--database-url=sqlite:///{folder / DATABASE}"
+    command = (*_SERIESGATE, "server", f"--port={port}", database)
+    with running(Program(site or Site(), command, folder)) as server:
+        server.wait_until_listening(port)
+        yield port
+
+
+@contextmanager
 def running_gate(
     folder: Path,
     *,
     site: Site | None = None,
     durability: str = "power",
     quiet_period: float = 1.0,
-    scp_port: int | None = None,
 ) -> Iterator[Gate]:
     """Run both programs in `folder`, where an earlier run may have left its state."""
     site = site or Site()
-    scp_port = scp_port or free_port()
-    server_port = free_port()
-    settings = {
-        "scp_host": site.host,
-        "scp_port": scp_port,
-        "allow_any_ae": True,
-        "state_dir": str(folder / "state"),
-        "durability": durability,
-        "quiet_period": quiet_period,
-        "server_url": f"http://127.0.0.1:{server_port}",
-    }
-    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
-    (folder / "seriesgate.toml").write_text("\n".join(["[gateway]", *lines, ""]))
-    seriesgate = (sys.executable, "-m", "seriesgate")
-    with ExitStack() as stack:
-        database = f"sqlite:///{folder / _DATABASE}"
-        command = (*seriesgate, "server", f"--port={server_port}", f"--database-url={database}")
-        server = stack.enter_context(running(Program(site, command, folder)))
-        server.wait_until_listening(server_port)
+    scp_port = free_port()
+    with running_server(folder, site) as server_port:
+        settings = {
+            "scp_host": site.host,
+            "scp_port": scp_port,
+            "allow_any_ae": True,
+            "state_dir": str(folder / "state"),
+            "durability": durability,
+            "quiet_period": quiet_period,
+            "server_url": f"http://127.0.0.1:{server_port}",
+        }
+        lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+        (folder / "seriesgate.toml").write_text("\n".join(["[gateway]", *lines, ""]))
         began = time.monotonic()
-        gateway = stack.enter_context(running(Program(site, (*seriesgate, "gateway"), folder)))
-        start_seconds = gateway.wait_until_listening(scp_port) - began
-        yield Gate(folder, gateway, scp_port, server_port, start_seconds)
+        with running(Program(site, (*_SERIESGATE, "gateway"), folder)) as gateway:
+            start_seconds = gateway.wait_until_listening(scp_port) - began
+            yield Gate(folder, gateway, scp_port, server_port, start_seconds)
 
 
 def spooled(folder: Path) -> int:
@@ -85,7 +90,7 @@ def spooled(folder: Path) -> int:
 
 def registered(folder: Path) -> dict[str, int]:
     """Return the instances of each series in the database of the gate in `folder`."""
-    with closing(sqlite3.connect(f"file:{folder / _DATABASE}?mode=ro", uri=True)) as connection:
+    with closing(sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True)) as connection:
         return dict(
             connection.execute("SELECT SeriesInstanceUID, InstancesInSeries FROM series_data")
         )

@@ -23,8 +23,8 @@ from pydicom.uid import (
     MRImageStorage,
 )
 
-from seriesgate.adapters.header_scanner import HeaderScanner
-from seriesgate.adapters.part10 import read_head
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.spool.part10 import read_head
 from seriesgate.series.model import InstanceHeader
 
 LAST_TAG = 0x00200013

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.part10 import FileMeta, encode_head
+from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 from seriesgate.adapters.synthetic_series import StudyShape, matrix_of_size, synthetic_study
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ def mr_instances(series: int, instances: int, kilobytes: int) -> Iterator[Synthe
         acquired_at=datetime.now().astimezone(),
         matrix=matrix_of_size(pixels),
     )
+
+
+def series_instance_uid(instance: SyntheticInstance) -> str:
+    """Return the UID of the series that an instance belongs to."""
+    with instance.open() as data_set:
+        return str(dcmread(data_set, force=True, stop_before_pixels=True).SeriesInstanceUID)
 
 
 def write_series(folder: Path, instances: int, kilobytes: int) -> Path:

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import httpx
-
 from bench.peers import AE_TITLE
 from bench.programs import BenchmarkError, Program, Site, free_port, running
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.codec import decode, encode

@@ -9,7 +9,7 @@ from pydicom import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
-from seriesgate.adapters.part10 import FileMeta, encode_head
+from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 
 if TYPE_CHECKING:
     from pathlib import Path

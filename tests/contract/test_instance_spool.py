@@ -11,8 +11,8 @@ from tests.data_sets import mr_data_set
 from tests.examples import header
 from tests.fakes import MemorySpool
 
-from seriesgate.adapters.file_spool import Durability, FileSpool
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, StoreRequest
 
 EXPLICIT_LE = "1.2.840.10008.1.2.1"

@@ -101,7 +101,10 @@ def peak_memory() -> int:
 def is_opaque(path: str, state: Path) -> bool:
     """Whether `path` is the state folder or a name in it of which nothing came over the network."""
     relative = os.path.relpath(path, state)
-    return os.path.isabs(path) and _OPAQUE_NAME.fullmatch("" if relative == "." else relative) is not None
+    return (
+        os.path.isabs(path)
+        and _OPAQUE_NAME.fullmatch("" if relative == "." else relative) is not None
+    )
 
 
 class _Confinement:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from tests.data_sets import mr_data_set
 from tests.unit.upper_layer import wire
 
-from seriesgate.adapters.file_spool import Durability, FileSpool
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import SystemClock
 from seriesgate.gateway.intake import Intake

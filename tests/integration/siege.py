@@ -14,7 +14,7 @@ import logging
 import sys
 import termios
 import threading
-from contextlib import ExitStack, chdir, closing, contextmanager
+from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -29,10 +29,9 @@ from tests.integration.footprint import (
     reset_peak_memory,
 )
 from tests.integration.receiver import PATIENCE, Peer, Receiver, running_receiver
-from tests.unit.upper_layer import wire
 
+from seriesgate.adapters.data_set.series_description import read_series_description
 from seriesgate.adapters.memory_journal import MemoryJournal
-from seriesgate.adapters.series_header import read_series_description
 from seriesgate.adapters.system_clock import SystemClock
 from seriesgate.gateway.closer import SeriesCloser
 

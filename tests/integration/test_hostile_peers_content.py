@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import struct
-import threading
+import os
 import zlib
-from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.data_sets import DEFLATED, IMPLICIT_LE, mr_data_set
+from tests.data_sets import DEFLATED, mr_data_set
 from tests.integration.footprint import KIB, MIB
 from tests.integration.receiver import MR_CONTEXT
 from tests.integration.siege import besieged
 from tests.unit.adapters import data_set_bytes
 from tests.unit.adapters.data_set_bytes import EXPLICIT_LE, UNDEFINED
 from tests.unit.upper_layer import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.integration.receiver import Peer
+    from tests.unit.adapters.data_set_bytes import Encoding
 
 FEW_BUFFERS = 1 * MIB
 BIG_OBJECT = 200 * MIB
@@ -183,24 +190,21 @@ def test_nested_sequences_exhaust_no_stack(tmp_path, levels, is_defined, is_in_h
         assert peer.response_status() == (CANNOT_UNDERSTAND if is_too_deep else STORED)
 
 
-def deflate_bomb() -> bytes:
-    """Return some 1 MiB of raw deflate that inflates to zeros, 1 GiB of them."""
+def deflate_bomb(gibibytes: int) -> bytes:
+    """Return a raw deflate stream, 1 MiB of it for each GiB of zeros that it stands for."""
     compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    compressor.compress(bytes(MIB))
-    block = compressor.flush(zlib.Z_FULL_FLUSH)
-    compressor.compress(bytes(MIB))
-    block = compressor.flush(zlib.Z_FULL_FLUSH)
-    return block * 1024
+    # A full flush makes the block independent of those before it.
+    block = compressor.compress(bytes(MIB)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return block * KIB * gibibytes
 
 
 @pytest.mark.parametrize("is_before_the_series", [True, False])
 def test_deflate_bomb_is_not_inflated(tmp_path, is_before_the_series):
+    uids = b"" if is_before_the_series else EXPLICIT_LE.uids() + EXPLICIT_LE.instance_number()
+    huge = EXPLICIT_LE.header(0x00201040, "OB", 0x7FFFFFFE)
     head = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-    whole = EXPLICIT_LE.before_uids()
-    if not is_before_the_series:
-        whole += EXPLICIT_LE.uids() + EXPLICIT_LE.instance_number()
-    whole += EXPLICIT_LE.header(0x00200020 if False else 0x00191010, "OB", 0x7FFFFFFE)
-    data_set = head.compress(whole) + head.flush(zlib.Z_FULL_FLUSH) + deflate_bomb()
+    data_set = head.compress(EXPLICIT_LE.before_uids() + uids + huge)
+    data_set += head.flush(zlib.Z_FULL_FLUSH) + deflate_bomb(1)
     contexts = wire.proposed(MR_CONTEXT, wire.MR_IMAGE_STORAGE, DEFLATED.encode())
     message = wire.data_pdu(data_set)
     with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
@@ -208,3 +212,114 @@ def test_deflate_bomb_is_not_inflated(tmp_path, is_before_the_series):
         peer.begin_store(data_set_bytes.SOP_INSTANCE)
         peer.send(message)
         assert peer.response_status() == (CANNOT_UNDERSTAND if is_before_the_series else STORED)
+
+
+def length_bombs(encoding: Encoding, length: int) -> dict[str, bytes]:
+    """Return elements that declare more than there is, in each kind that has a 32-bit length."""
+    return {
+        "value": encoding.header(0x00091010, "OB", length),
+        "value that is asked for": encoding.header(0x00100020, "UT", length),
+        "unknown value": encoding.header(0x00091010, "UN", length),
+        "sequence": encoding.header(0x00081140, "SQ", length),
+        "item": encoding.header(0x00081140, "SQ", UNDEFINED) + encoding.bare(0xFFFEE000, length),
+    }
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFE, 0x7FFFFFFF])
+@pytest.mark.parametrize("encoding", data_set_bytes.ENCODINGS, ids=lambda encoding: encoding.name)
+def test_length_beyond_the_end_allocates_nothing(tmp_path, length, encoding):
+    contexts = wire.proposed(
+        MR_CONTEXT, wire.MR_IMAGE_STORAGE, encoding.transfer_syntax_uid.encode()
+    )
+    known = encoding.before_uids() + encoding.uids() + encoding.instance_number()
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate(contexts=contexts)
+        for bomb in length_bombs(encoding, length).values():
+            before = encoding.before_uids()[:-12] + bomb + encoding.uids() + bytes(600)
+            assert peer.store(data_set=before) == CANNOT_UNDERSTAND
+            assert peer.store(data_set_bytes.SOP_INSTANCE, data_set=known + bomb) == STORED
+
+
+def test_head_of_endless_elements_is_given_up(tmp_path):
+    tiny = EXPLICIT_LE.element(0x00091010, "LO", b"") * 10_000
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate()
+        peer.begin_store()
+        for _ in range(50):
+            peer.send(wire.data_pdu(tiny, last=False))
+        peer.send(wire.data_pdu(b""))
+        assert peer.response_status() == CANNOT_UNDERSTAND
+    assert siege.receiver.files() == []
+
+
+def test_object_of_hundreds_of_megabytes_is_streamed(tmp_path):
+    head = EXPLICIT_LE.before_uids() + EXPLICIT_LE.uids() + EXPLICIT_LE.instance_number()
+    head += EXPLICIT_LE.header(0x7FE00010, "OW", BIG_OBJECT)
+    piece = bytes(range(256)) * 256
+    message = wire.data_pdu(piece, last=False)
+    count = BIG_OBJECT // len(piece)
+    sent = zlib.crc32(head)
+    for _ in range(count):
+        sent = zlib.crc32(piece, sent)
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate()
+        peer.begin_store(data_set_bytes.SOP_INSTANCE)
+        peer.send(wire.data_pdu(head, last=False))
+        for _ in range(count):
+            peer.send(message)
+        peer.send(wire.data_pdu(b""))
+        assert peer.response_status() == STORED
+        assert [report.Bytes for report in siege.reports()] == [len(head) + BIG_OBJECT]
+        (path,) = siege.receiver.files()
+        stored = 0
+        with path.open("rb") as file:
+            file.seek(-len(head) - BIG_OBJECT, os.SEEK_END)
+            while content := file.read(len(piece)):
+                stored = zlib.crc32(content, stored)
+        assert stored == sent
+        path.unlink()
+
+
+def small_instance(series: int, number: int) -> tuple[str, bytes]:
+    """Return a SOP Instance UID and its data set."""
+    sop = f"1.2.{series}.{number}"
+    data_set = EXPLICIT_LE.ui(0x00080016, wire.MR_IMAGE_STORAGE) + EXPLICIT_LE.ui(0x00080018, sop)
+    data_set += EXPLICIT_LE.ui(0x0020000D, "1.3") + EXPLICIT_LE.ui(0x0020000E, f"1.2.{series}")
+    return sop, data_set + EXPLICIT_LE.instance_number(b"%d " % number)
+
+
+def send_all(peer: Peer, instances: Iterable[tuple[str, bytes]]) -> None:
+    """Store the instances; the requests run ahead of the answers."""
+    waiting = iter(instances)
+    while some := list(islice(waiting, 50)):
+        for sop, data_set in some:
+            peer.begin_store(sop)
+            peer.send(wire.data_pdu(data_set))
+        assert [peer.response_status() for _ in some] == [STORED] * len(some)
+
+
+def test_series_of_thousands_of_instances_is_counted_in_little_memory(tmp_path):
+    with besieged(tmp_path, grows_by=4 * MIB) as siege:
+        numbers = range(INSTANCES_OF_ONE_SERIES)
+        send_all(siege.associate(), (small_instance(1, number) for number in numbers))
+        reports = siege.reports()
+        assert [report.InstancesInSeries for report in reports] == [INSTANCES_OF_ONE_SERIES]
+        assert reports[0].MissingInstanceNumbers == []
+
+
+@pytest.mark.parametrize("senders", [1, SENDERS_AT_ONCE])
+def test_hundreds_of_interleaved_series_are_all_complete(tmp_path, senders):
+    instances = [
+        small_instance(series, number)
+        for number in range(INSTANCES_OF_EACH_SERIES)
+        for series in range(INTERLEAVED_SERIES)
+    ]
+    with (
+        besieged(tmp_path, grows_by=8 * MIB, max_associations=senders + 2) as siege,
+        ThreadPoolExecutor(senders) as pool,
+    ):
+        shares = [instances[number::senders] for number in range(senders)]
+        list(pool.map(lambda share: send_all(siege.associate(), share), shares))
+        counts = {r.SeriesInstanceUID: r.InstancesInSeries for r in siege.reports()}
+        assert len(counts) == INTERLEAVED_SERIES
+        assert set(counts.values()) == {INSTANCES_OF_EACH_SERIES}

@@ -110,7 +110,16 @@ def test_thousands_of_tiny_items_cost_a_few_megabytes_and_a_short_answer(tmp_pat
         wire.pdv(MR_CONTEXT, wire.LAST, b"ab")[:-1],
         wire.pdv(MR_CONTEXT, 0, b"ab") + b"\0\0\0",
     ],
-    ids=["no PDV", "half a header", "length 0", "length 1", "over PDU", "4 GiB", "cut", "left over"],
+    ids=[
+        "no PDV",
+        "half a header",
+        "length 0",
+        "length 1",
+        "over PDU",
+        "4 GiB",
+        "cut",
+        "left over",
+    ],
 )
 @pytest.mark.parametrize("is_in_data_set", [False, True])
 def test_pdv_that_does_not_fit_its_pdu_is_aborted(tmp_path, body, is_in_data_set):

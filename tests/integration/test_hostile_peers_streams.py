@@ -17,7 +17,9 @@ MUTANTS_IN_ASSOCIATION = 300
 MESSAGES_IN_ONE_SEGMENT = 100
 
 SHORT_DATA_SET = EXPLICIT_LE.before_uids() + EXPLICIT_LE.uids() + EXPLICIT_LE.instance_number()
-REQUEST = wire.associate_rq(contexts=wire.proposed(MR_CONTEXT, wire.MR_IMAGE_STORAGE, wire.EXPLICIT_LITTLE))
+REQUEST = wire.associate_rq(
+    contexts=wire.proposed(MR_CONTEXT, wire.MR_IMAGE_STORAGE, wire.EXPLICIT_LITTLE)
+)
 STORE = wire.command_pdu(wire.c_store_rq()) + wire.data_pdu(SHORT_DATA_SET)
 CONVERSATION = REQUEST + STORE + wire.A_RELEASE_RQ
 

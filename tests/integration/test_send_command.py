@@ -24,7 +24,7 @@ from seriesgate.cli import app
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from click.testing import Result
+    from typer.testing import Result
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 LIMIT = 60.0

@@ -14,8 +14,8 @@ from tests.data_sets import mr_data_set
 from tests.integration.receiver import MR_CONTEXT, open_descriptors, running_receiver
 from tests.unit.upper_layer import wire
 
-from seriesgate.adapters.file_spool import Durability, FileSpool, SpoolUnusable
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.spool.file_spool import Durability, FileSpool, SpoolUnusable
 from seriesgate.listener import ListenError
 
 

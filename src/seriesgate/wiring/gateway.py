@@ -8,11 +8,11 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.file_spool import Durability, FileSpool
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.series_description import read_series_description
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.adapters.memory_journal import MemoryJournal
-from seriesgate.adapters.series_header import read_series_description
+from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
 from seriesgate.adapters.tls import server_context

@@ -1,12 +1,12 @@
 // store.js PORT FOLDER FILE...: C-STORE files to STORESCP on this machine, on one association.
 //
-// FOLDER gets, for each file, <its name>.wire: the data set as this library's own encoder writes it
-// for the presentation context that was used, for it decodes and encodes anew whatever it sends.
+// Prints a line with the status of each, and writes <name of file>.sent into FOLDER: the data set as
+// the library's own encoder wrote it, for it decodes and encodes anew whatever it sends.
 'use strict';
 
 const { writeFileSync } = require('node:fs');
 const { basename, join } = require('node:path');
-const { Client, log, requests } = require('dcmjs-dimse');
+const { Client, Transcoding, log, requests } = require('dcmjs-dimse');
 
 const [port, folder, ...files] = process.argv.slice(2);
 
@@ -18,19 +18,28 @@ function fail(reason) {
 function storeRequest(file) {
   const request = new requests.CStoreRequest(file);
   request.on('response', (response) => {
-    console.log(`${basename(file)} ${response.getStatus().toString(16).padStart(4, '0')}`);
+    const status = response.getStatus().toString(16).padStart(4, '0');
+    console.log(`${basename(file)} ${status}`);
+    // Only now, for it may have been changed to the transfer syntax that was agreed on.
     const dataSet = request.getDataset().getDenaturalizedDataset();
-    writeFileSync(join(folder, `${basename(file)}.wire`), dataSet);
+    writeFileSync(join(folder, `${basename(file)}.sent`), dataSet);
   });
   return request;
 }
 
+async function store() {
+  await Transcoding.initializeAsync({ logCodecsInfo: false });
+  const client = new Client();
+  files.forEach((file) => client.addRequest(storeRequest(file)));
+  client.on('associationReleased', () => console.log('released'));
+  client.on('associationRejected', ({ result, source, reason }) =>
+    fail(`rejected ${result}/${source}/${reason}`)
+  );
+  client.on('networkError', (error) => fail(error.message));
+  client.send('127.0.0.1', Number(port), 'DCMJS', 'STORESCP', {
+    asyncOps: { maxAsyncOpsInvoked: 8, maxAsyncOpsPerformed: 1 },
+  });
+}
+
 log.setLevel('error');
-const client = new Client();
-files.forEach((file) => client.addRequest(storeRequest(file)));
-client.on('associationRejected', (why) => fail(`rejected ${why.result}/${why.source}/${why.reason}`));
-client.on('networkError', (error) => fail(error.message));
-client.on('associationReleased', () => console.log('released'));
-client.send('127.0.0.1', Number(port), 'DCMJS', 'STORESCP', {
-  asyncOps: { maxAsyncOpsInvoked: 8, maxAsyncOpsPerformed: 1 },
-});
+store().catch((error) => fail(error.message));

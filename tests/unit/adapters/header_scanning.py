@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.adapters.data_set_bytes import ENCODINGS, EXPLICIT_LE, Encoding
 
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.series.model import InstanceHeader
 

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom.charset import encode_string, python_encoding
 
-from seriesgate.adapters.character_sets import decode_text
+from seriesgate.adapters.data_set.character_sets import decode_text
 
 JAPANESE = b"\\ISO 2022 IR 87"
 KOREAN = b"\\ISO 2022 IR 149"

@@ -30,7 +30,7 @@ from seriesgate.adapters.dicom_files import (
     find_dicom_files,
     read_dicom_file,
 )
-from seriesgate.adapters.part10 import FileMeta, encode_head
+from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"

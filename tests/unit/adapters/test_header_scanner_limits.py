@@ -14,7 +14,7 @@ from tests.unit.adapters.data_set_bytes import (
 )
 from tests.unit.adapters.header_scanning import each_encoding, reason, scan, scan_encoded
 
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 
 

@@ -27,7 +27,7 @@ from tests.unit.adapters.data_set_bytes import (
     deflate,
 )
 
-from seriesgate.adapters.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.series.model import InstanceHeader
 

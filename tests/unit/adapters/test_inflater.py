@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.adapters.data_set_bytes import deflate
 
-from seriesgate.adapters.inflater import InflateError, Inflater
+from seriesgate.adapters.data_set.inflater import InflateError, Inflater
 
 MANY = 10_000_000
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from seriesgate.adapters.element_header import (
+from seriesgate.adapters.data_set.element_header import (
     UNDEFINED_LENGTH,
     ReadHeader,
     item_reader,
@@ -19,7 +19,7 @@ from seriesgate.adapters.element_header import (
     recognise_byte_order,
     recognise_vr,
 )
-from seriesgate.adapters.inflater import InflateError, Inflater
+from seriesgate.adapters.data_set.inflater import InflateError, Inflater
 from seriesgate.gateway.ports import HeaderUnreadable
 
 if TYPE_CHECKING:

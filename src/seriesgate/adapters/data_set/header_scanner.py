@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from seriesgate.adapters.data_set_head import DataSetHead, HeadLimits
-from seriesgate.adapters.element_value import decode_integer, decode_uid
+from seriesgate.adapters.data_set.data_set_head import DataSetHead, HeadLimits
+from seriesgate.adapters.data_set.element_value import decode_integer, decode_uid
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.series.model import InstanceHeader
 

@@ -18,8 +18,8 @@ from tests.unit.adapters.data_set_bytes import (
     deflate,
 )
 
-from seriesgate.adapters.part10 import FileMeta, encode_head
-from seriesgate.adapters.series_header import read_series_description
+from seriesgate.adapters.data_set.series_description import read_series_description
+from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 from seriesgate.gateway.ports import SeriesUnreadable
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.report import Series

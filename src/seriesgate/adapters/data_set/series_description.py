@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.character_sets import decode_text
-from seriesgate.adapters.data_set_head import DataSetHead, HeadLimits
-from seriesgate.adapters.element_value import decode_integer, decode_uid
-from seriesgate.adapters.part10 import NotPart10, read_head
+from seriesgate.adapters.data_set.character_sets import decode_text
+from seriesgate.adapters.data_set.data_set_head import DataSetHead, HeadLimits
+from seriesgate.adapters.data_set.element_value import decode_integer, decode_uid
+from seriesgate.adapters.spool.part10 import NotPart10, read_head
 from seriesgate.gateway.ports import HeaderUnreadable, SeriesUnreadable
 from seriesgate.series.description import SeriesDescription
 

@@ -20,8 +20,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.incoming_file import IncomingPart10File
-from seriesgate.adapters.part10 import FileMeta, NotPart10, encode_head, is_same_data_set, read_head
+from seriesgate.adapters.spool.incoming_file import IncomingPart10File
+from seriesgate.adapters.spool.part10 import (
+    FileMeta,
+    NotPart10,
+    encode_head,
+    is_same_data_set,
+    read_head,
+)
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SeriesUnreadable
 from seriesgate.series.model import Instance
 from seriesgate.startup import CannotStart

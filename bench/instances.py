@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pydicom import dcmread
+
 from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 from seriesgate.adapters.synthetic_series import StudyShape, matrix_of_size, synthetic_study
 
@@ -35,13 +37,16 @@ def series_instance_uid(instance: SyntheticInstance) -> str:
         return str(dcmread(data_set, force=True, stop_before_pixels=True).SeriesInstanceUID)
 
 
-def write_series(folder: Path, instances: int, kilobytes: int) -> Path:
-    """Write one series as Part 10 files into a new `folder` and return it."""
-    folder.mkdir(parents=True)
+def write_series(folder: Path, instances: int, kilobytes: int) -> list[Path]:
+    """Write one series as Part 10 files into a new `folder` and return their paths."""
+    folder.mkdir()
+    paths = []
     for instance in mr_instances(1, instances, kilobytes):
         sop_class_uid, transfer_syntax_uid = instance.context
         meta = FileMeta(sop_class_uid, instance.sop_instance_uid, transfer_syntax_uid, "BENCH")
         with instance.open() as data_set:
             content = encode_head(meta) + data_set.read()
-        (folder / f"{instance.number:05}.dcm").write_bytes(content)
-    return folder
+        path = folder / f"{instance.number:05}.dcm"
+        path.write_bytes(content)
+        paths.append(path)
+    return paths

@@ -27,28 +27,28 @@ class Sender(Protocol):
 
 
 class Storescu:
-    """One storescu at `site` for each of `folders`, all at once, each with an association.
+    """One storescu at `site` for each group of `files`, all at once, each with an association.
 
     `no_delay` switches Nagle's algorithm off. The time is from the start of the programs to the end
     of the last. Logs go to `log_folder`.
     """
 
     def __init__(
-        self, site: Site, folders: Sequence[Path], log_folder: Path, *, no_delay: bool
+        self, site: Site, files: Sequence[Sequence[Path]], log_folder: Path, *, no_delay: bool
     ) -> None:
         self._site = site
-        self._folders = folders
+        self._files = files
         self._log_folder = log_folder
         self._environment = {"TCP_NODELAY": "1"} if no_delay else {}
 
     def send(self, host: str, port: int) -> float:
-        """Send the folders. Raises BenchmarkError when an instance was not taken."""
+        """Send the files. Raises BenchmarkError when an instance was not taken."""
         receiver = ("--call", AE_TITLE, host, str(port))
         with ExitStack() as stack:
             began = time.perf_counter()
             programs = []
-            for folder in self._folders:
-                command = ("storescu", *receiver, "--scan-directories", folder)
+            for files in self._files:
+                command: tuple[str | Path, ...] = ("storescu", *receiver, *files)
                 program = Program(self._site, command, self._log_folder, self._environment)
                 programs.append(stack.enter_context(running(program)))
             for program in programs:
@@ -63,9 +63,9 @@ class OrthancPacs:
         self._client = client
         self._instances: list[str] = []
 
-    def hold(self, folder: Path) -> None:
-        """Upload the instances of a folder."""
-        for path in sorted(folder.iterdir()):
+    def hold(self, files: Sequence[Path]) -> None:
+        """Upload instances."""
+        for path in files:
             answer = self._client.post("/instances", content=path.read_bytes())
             self._instances.append(answer.raise_for_status().json()["ID"])
 

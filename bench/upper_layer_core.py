@@ -84,7 +84,9 @@ def drain(connection: AcceptorConnection, now: float) -> int:
 
 def microseconds_per_store(size: int) -> float:
     """Return the least of a few rounds: the others had company on the processor."""
-    connection = AcceptorConnection(AcceptorPolicy(ae_title="STORESCP"), 0.0)
+    connection = AcceptorConnection(
+        AcceptorPolicy(ae_title="STORESCP", implementation_class_uid="1.2.276.9"), 0.0
+    )
     connection.receive_data(associate_request(), 0.0)
     drain(connection, 0.0)
     connection.data_to_send()

@@ -29,8 +29,6 @@ PACS_RECEIVERS: tuple[Receiver, ...] = (PROCESS, PYNETDICOM, POWER)
 
 MTUS = (1500, 9000)
 NETWORK_SIZES = (2, 10, 34, 64, 133, 512)
-# A receiver that waits 40 to 90 ms for each instance gets one in so many.
-_STALLED_SHARE = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,8 @@ class Workload:
     """One thing that a sender does. `name` identifies it in the results.
 
     `instances` go on each of `associations`; each has `kilobytes` KB. `no_delay`: TCP_NODELAY=1 is
-    in the environment of the sender and of the receiver.
+    in the environment of the sender and of the receiver. With Nagle's algorithm, receivers that may
+    stall get one instance in `stalled_share`.
     """
 
     name: str
@@ -46,11 +45,12 @@ class Workload:
     instances: int
     associations: int = 1
     no_delay: bool = False
+    stalled_share: int = 4
 
     def instances_for(self, receiver: Receiver) -> int:
         """Return how many instances go to `receiver` on each association."""
         if receiver.stalls and not self.no_delay:
-            return max(1, self.instances // _STALLED_SHARE)
+            return max(1, self.instances // self.stalled_share)
         return self.instances
 
 
@@ -60,7 +60,7 @@ NO_DELAY_SMALL = Workload("no-delay-10", 10, 2000, no_delay=True)
 NO_DELAY_LARGE = Workload("no-delay-512", 512, 500, no_delay=True)
 FIVE_SMALL = Workload("five-10", 10, 400, associations=5, no_delay=True)
 FIVE_LARGE = Workload("five-512", 512, 100, associations=5, no_delay=True)
-PACS = Workload("pacs", 10, 400)
+PACS = Workload("pacs", 10, 400, stalled_share=1)
 
 LOOPBACK_WORKLOADS = (
     DEFAULT_SMALL,

@@ -1,17 +1,12 @@
-"""Writes docs/reference/upper-layer-states.md from the state table of the upper layer.
-
-Run `python docs/generators/upper_layer_states.py` after a change of `upper_layer/states.py`; a test
-holds the page to the table.
-"""
+"""The reference page of the upper layer's states, made from their table."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from pathlib import Path
 
 from seriesgate.upper_layer.states import TRANSITIONS, Action, Input, State
 
-PAGE = Path(__file__).parent.parent / "reference" / "upper-layer-states.md"
+PAGE = "upper-layer-states.md"
 
 MEANINGS = {
     State.AWAITING_REQUEST: "connected, waiting for A-ASSOCIATE-RQ",
@@ -25,7 +20,7 @@ MEANINGS = {
 TITLE = """\
 # States of the upper layer
 
-<!-- Written by docs/generators/upper_layer_states.py. Change the table, not this page. -->
+<!-- Made by `make docs` from upper_layer/states.py. Change the table, not this page. -->
 
 How seriesgate answers whatever a peer does: the state machine of DICOM PS3.8 section 9.2, for an
 association acceptor that never asks for release itself. Six of the thirteen states of the standard
@@ -118,7 +113,3 @@ def _actions() -> str:
         for (name, meaning), next_state in sorted(unique.items(), key=lambda item: item[0])
     ]
     return "\n".join(["| Action | What is done | Next state |", "|---|---|---|", *rows, ""])
-
-
-if __name__ == "__main__":
-    PAGE.write_text(render(), encoding="utf-8")

@@ -48,13 +48,18 @@ def sop_instance_of(path: Path) -> str:
     return str(read_file_meta_info(path).MediaStorageSOPInstanceUID)
 
 
+def content_of(path: Path) -> Content:
+    """Return the content of a Part 10 file."""
+    return content(transfer_syntax_of(path), data_set_of(path))
+
+
 def contents(paths: Iterable[Path]) -> dict[str, Content]:
     """Return the content of Part 10 files by the SOP Instance UID of their File Meta."""
     found = {}
     for path in paths:
         uid = sop_instance_of(path)
         assert uid not in found, f"{path} is a second copy of {uid}"
-        found[uid] = content(transfer_syntax_of(path), data_set_of(path))
+        found[uid] = content_of(path)
     return found
 
 

@@ -31,7 +31,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE
-from pynetdicom2 import store
+from pynetdicom2 import store, verify
 from pynetdicom2.asceprovider import RemoteAEConfig
 from tests.e2e.instances import Content, content, sop_instance_of, transfer_syntax_of
 from tests.e2e.processes import run
@@ -79,6 +79,7 @@ GDCM_SYNTAXES = [
     }
 ]
 
+_DCMCONV_OPTIONS = {ExplicitVRLittleEndian: "+te", ExplicitVRBigEndian: "+tb"}
 _DCMJS = Path(__file__).parent / "dcmjs" / "store.js"
 
 
@@ -94,39 +95,47 @@ def dcmtk(receiver: Receiver, program: str, *arguments: str | Path, expect: int 
     return "\n".join(run(*command, cwd=receiver.folder, expect=expect))
 
 
-def dcmtk_form(path: Path, folder: Path, *options: str) -> Content:
+def dcmtk_form(path: Path, folder: Path, transfer_syntax_uid: UID | None = None) -> Content:
     """Return a data set as DCMTK's senders put it on the wire, made by DCMTK's own dcmconv.
 
     They parse the file and write it anew: sequences and items with explicit lengths, group lengths
     recalculated where there are any, values without superfluous padding, no Data Set Trailing
-    Padding (FFFC,FFFC). `options` change the transfer syntax: `+te` is explicit little endian.
+    Padding (FFFC,FFFC). None stands for the transfer syntax of the file.
     """
     written = folder / "dcmtk_form"
-    run("dcmconv", "-F", "+e", "+g=", "-p", *options, path, written, cwd=folder)
+    option = "+t=" if transfer_syntax_uid is None else _DCMCONV_OPTIONS[transfer_syntax_uid]
+    run("dcmconv", "-F", "+e", "+g=", "-p", option, path, written, cwd=folder)
     data_set = written.read_bytes()
     # A deflated data set of odd length gets a NUL (PS3.5 A.5); dcmconv leaves that to the network.
     data_set += b"\0" * (len(data_set) % 2)
-    return content(ExplicitVRLittleEndian if options else transfer_syntax_of(path), data_set)
+    return content(transfer_syntax_uid or transfer_syntax_of(path), data_set)
 
 
 def gdcmscu(receiver: Receiver, *arguments: str | Path) -> str:
     """Run gdcmscu and return what it said.
 
-    Whatever it did, and whoever the peer was, Debian 12's gdcmscu ends with SIGABRT, on a bug in its
-    own clean-up; so its exit code says nothing, and its debug output has to.
+    Whatever it did, and whoever the peer was, gdcmscu 3.0.21 ends with SIGABRT, on a bug in its own
+    clean-up. So its exit code says nothing, and its debug output has to.
     """
     address = ("--call", "STORESCP", receiver.host, str(receiver.port))
     return "\n".join(run("gdcmscu", "-D", *arguments, *address, cwd=receiver.folder, expect=None))
 
 
-def dcmjs(receiver: Receiver, folder: Path, *files: Path) -> dict[str, bytes]:
+def dcmjs(receiver: Receiver, folder: Path, *files: Path) -> dict[str, Content]:
     """Store files with dcmjs-dimse; return by SOP Instance UID what its own encoder made of each.
 
-    A library that decodes and encodes anew whatever it sends can be held to nothing else.
+    It decodes and encodes anew whatever it sends, and changes the transfer syntax as it likes.
     """
     output = run("node", _DCMJS, str(receiver.port), folder, *files, cwd=folder)
-    assert output == [*(f"{path.name} 0000" for path in files), "released"]
-    return {sop_instance_of(path): (folder / f"{path.name}.sent").read_bytes() for path in files}
+    assert output[-1] == "released", output
+    answers = dict(line.split(" ", 1) for line in output[:-1])
+    sent = {}
+    for path in files:
+        status, transfer_syntax_uid = answers[path.name].split()
+        assert status == "0000", output
+        data_set = (folder / f"{path.name}.sent").read_bytes()
+        sent[sop_instance_of(path)] = content(transfer_syntax_uid, data_set)
+    return sent
 
 
 def pynetdicom(receiver: Receiver, *files: Path) -> list[int]:
@@ -142,7 +151,15 @@ def pynetdicom(receiver: Receiver, *files: Path) -> list[int]:
     return statuses
 
 
-def pynetdicom2(receiver: Receiver, *files: Path) -> list[int]:
-    """Store files as they are, on an association for each; return the statuses."""
-    remote = RemoteAEConfig("STORESCP", receiver.host, receiver.port)
-    return [int(store("PYNETDICOM2", remote, str(path))) for path in files]
+def pynetdicom2(receiver: Receiver, path: Path) -> int:
+    """Store a file as it is, on an association of its own; return the status."""
+    return int(store("PYNETDICOM2", _remote(receiver), str(path)))
+
+
+def pynetdicom2_echo(receiver: Receiver) -> int:
+    """Verify the connection with a C-ECHO; return the status."""
+    return int(verify("PYNETDICOM2", _remote(receiver)))
+
+
+def _remote(receiver: Receiver) -> RemoteAEConfig:
+    return RemoteAEConfig("STORESCP", receiver.host, receiver.port)

@@ -83,6 +83,8 @@ class Receiver:
         """Wait until no thread of an association is left."""
         end = monotonic() + PATIENCE
         while threads := [t for t in threading.enumerate() if t.name == "association"]:
+            if threads[0].ident is None:  # being started at this moment
+                continue
             threads[0].join(max(0.0, end - monotonic()))
             assert monotonic() < end, f"{len(threads)} associations did not end"
 

@@ -29,6 +29,7 @@ from tests.integration.footprint import (
     reset_peak_memory,
 )
 from tests.integration.receiver import PATIENCE, Peer, Receiver, running_receiver
+from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.series_description import read_series_description
 from seriesgate.adapters.memory_journal import MemoryJournal
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from seriesgate.series.delivery import Delivery
     from seriesgate.series.report import Series
 
 _PATIENT = ("Doe", "Jane", "A/17")
@@ -86,8 +86,9 @@ class Siege:
         return peer
 
     def associate(self, **request: Any) -> Peer:
-        peer = self.receiver.associate(**request)
-        self.peers.callback(peer.close)
+        peer = self.connect()
+        peer.send(wire.associate_rq(**request))
+        assert peer.receive()[0] == 0x02
         return peer
 
     def wait_until_read(self, peer: Peer) -> None:
@@ -107,22 +108,22 @@ class Siege:
         assert accepted is not None
         wait_for("the bytes are read", lambda: _unread(accepted) == 0)
 
-    def reports(self) -> list[Series]:
-        """Close the series that are not held open; return what the gateway reports of them."""
-        receiver = self.receiver
-        deliveries: list[Delivery] = []
-        closer = SeriesCloser(
-            receiver.intake,
-            receiver.spool,
-            MemoryJournal(),
-            read_series_description,
-            SystemClock(),
-            inline,
-            deliveries.append,
-            "gateway",
-        )
-        closed = [closer._close(collected) for collected in receiver.intake.close_quiet()]
-        return [delivery.report for delivery in closed if delivery is not None]
+    def reports(self) -> Iterator[Series]:
+        """Close the series that are not held open; yield what the gateway reports of each."""
+        for collected in self.receiver.intake.close_quiet():
+            closer = SeriesCloser(
+                self.receiver.intake,
+                self.receiver.spool,
+                MemoryJournal(),
+                read_series_description,
+                SystemClock(),
+                inline,
+                lambda _delivery: None,
+                "gateway",
+            )
+            delivery = closer._close(collected)
+            assert delivery is not None, "a series that is new to the journal is reported"
+            yield delivery.report
 
 
 @contextmanager
@@ -150,8 +151,9 @@ def besieged(
         _warm_up(siege)
         before = Footprint.of(folder, state)
         reset_peak_memory()
-        with confined_to(state), _canaries(receiver if has_canary else None):
-            yield siege
+        with confined_to(state):
+            with _canaries(receiver if has_canary else None):
+                yield siege
             if has_canary:
                 receiver.canary()
             peers.close()
@@ -198,15 +200,16 @@ def _judged_log() -> Iterator[JudgedLog]:
 
 
 def _warm_up(siege: Siege) -> None:
-    """Let the process make once what it keeps: the load of a few ordinary associations."""
+    """Let the process make once what it keeps: the ordinary load of a full house."""
     receiver = siege.receiver
-    sops = [f"{_WARM_UP_SERIES}.{number}" for number in range(4)]
+    sops = [f"{_WARM_UP_SERIES}.{number}" for number in range(receiver.scp._max_associations)]
     for peer, sop in [(siege.associate(), sop) for sop in sops]:
         assert peer.store(sop, _WARM_UP_SERIES) == 0x0000
-    siege.reports()
+    assert [report.InstancesInSeries for report in siege.reports()] == [len(sops)]
     receiver.spool.release(_WARM_UP_SERIES, sops)
-    receiver.canary()
     siege.peers.close()
+    receiver.wait_until_idle()
+    receiver.canary()
     receiver.wait_until_idle()
     assert receiver.files() == []
 
@@ -238,6 +241,7 @@ def _canaries(receiver: Receiver | None) -> Iterator[None]:
 def _check_stored(siege: Siege) -> None:
     receiver = siege.receiver
     assert receiver.incoming() == []
-    siege.reports()
+    for report in siege.reports():
+        assert report.InstancesInSeries
     assert receiver.intake.open_counts() == (0, 0), "a series is held open"
     assert len(list(receiver.spool.recover())) == len(receiver.files()), "a file is partial"

@@ -35,6 +35,7 @@ from seriesgate.adapters.association_errors import (
 from seriesgate.adapters.association_requestor import AssociationRequestor, Stored
 from seriesgate.adapters.destination import Destination
 from seriesgate.adapters.outgoing_instance import StorageContext
+from seriesgate.adapters.pdu_stream import PduStream
 from seriesgate.adapters.storage_scu import echo
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
@@ -116,6 +117,35 @@ def test_message_ids_count_up_and_are_expected_back():
             association.store(mr("1.1"))
         association.release()
     assert ids == [1, 2, 3]
+
+
+def test_after_65535_the_message_ids_start_again():
+    def script(connection):
+        accept(connection)
+        for message_id in (65535, 1):
+            receive_message(connection)
+            connection.sendall(response(message_id))
+        release(connection)
+
+    with scripted_scp(script) as destination:
+        association = _open(destination)
+        association._message_id = 65534
+        association.store(mr("1.1"))
+        association.store(mr("1.2"))
+        association.release()
+
+
+def test_segments_are_not_held_back_and_a_short_wait_does_not_shorten_the_next_send():
+    def script(connection):
+        connection.sendall(response())
+        _read_to_the_end(connection)
+
+    with scripted_scp(script) as destination:
+        stream = PduStream(destination, TIMEOUT)
+        assert stream._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+        stream.receive(time.monotonic() + TIMEOUT / 2)
+        assert stream._socket.gettimeout() == TIMEOUT
+        stream.close()
 
 
 def test_a_response_in_many_fragments_and_segments_is_understood():
@@ -204,8 +234,7 @@ def test_an_abort_in_the_middle_of_a_data_set_is_told():
         accept(connection)
         receive_pdu(connection)
         connection.sendall(A_ABORT_BY_PROVIDER)
-        connection.shutdown(socket.SHUT_WR)
-        _read_to_the_end(connection)
+        # Closing with data unread resets the connection, behind the A-ABORT.
 
     instance = EncodedInstance(MR_EXPLICIT, "1.1", bytes(32 * 1024 * 1024))
     with (

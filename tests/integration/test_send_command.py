@@ -117,6 +117,15 @@ def test_lines_say_what_was_not_stored_and_why(folder):
     ]
 
 
+def test_a_file_that_cannot_be_read_alone_is_a_failure(folder):
+    (folder / "gone").symlink_to(folder / "nowhere")
+    with pynetdicom_scp(MR_EXPLICIT) as (destination, received):
+        run = _call("send", folder, "--to", destination.address)
+    assert run.exit_code == 1
+    assert "failed   1: cannot be read or sent, see above" in run.stdout
+    assert len(received.data_sets) == 3
+
+
 def test_warnings_alone_are_a_success(folder):
     with pynetdicom_scp(MR_EXPLICIT, answer=lambda *_: 0xB000) as (destination, _):
         assert _run("send", folder, "--to", destination.address).returncode == 0

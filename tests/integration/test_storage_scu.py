@@ -274,6 +274,7 @@ def test_when_the_peer_is_gone_what_is_left_has_failed():
         summary = send(instances, destination, timeout=0.1, reconnect_delays=AT_ONCE)
     assert summary.sent == 1
     assert summary.failed == (Outcome(None, f"{destination.address} did not answer in time", 4),)
+    assert summary.unsent == 0
 
 
 def test_the_peer_may_come_back_between_two_tries():

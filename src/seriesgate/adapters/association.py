@@ -9,6 +9,7 @@ instance.
 from __future__ import annotations
 
 import logging
+import mmap
 import socket
 import struct
 import threading
@@ -43,6 +44,7 @@ from seriesgate.upper_layer.events import (
     StoreResponse,
     TimedOut,
 )
+from seriesgate.upper_layer.states import State
 
 if TYPE_CHECKING:
     import ssl
@@ -163,26 +165,21 @@ class Association:
         try:
             count = self._socket.recv_into(self._buffer)
         except (BlockingIOError, TimeoutError):
-            now = time.monotonic()
+            acceptor.handle_timer(time.monotonic())
         except ConnectionError:
-            now = time.monotonic()
-            acceptor.receive_data(b"", now)
+            acceptor.receive_data(b"", time.monotonic())
         else:
-            now = time.monotonic()
             if _QUICKACK is not None:
                 # The kernel goes back to delayed acknowledgements by itself, so each time anew.
                 self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-            acceptor.receive_data(self._buffer[:count], now)
-        # Also when bytes did come: one byte now and then must not put a limit off.
-        limit = acceptor.next_timer()
-        if limit is not None and now >= limit:
-            acceptor.handle_timer(now)
+            acceptor.receive_data(self._buffer[:count], time.monotonic())
 
     def _handle_events(self) -> None:
         next_event = self._acceptor.next_event
         while (event := next_event()) is not NEED_DATA:
             self._handle(event)
-        if self._is_draining and self._reception is None and not self._acceptor.closed:
+        is_between = self._reception is None and self._acceptor.state is State.ESTABLISHED
+        if self._is_draining and is_between:
             self._acceptor.send(Abort(), time.monotonic())
             self._end("aborted: the gateway stops")
 
@@ -202,7 +199,8 @@ class Association:
                 answer = self._admit(self) or AcceptAssociation()
                 self._acceptor.send(answer, time.monotonic())
             case AssociationAccepted():
-                self._buffer = memoryview(bytearray(_BUFFER))
+                # Memory of its own: resident only as far as it is filled, and given back at the end.
+                self._buffer = memoryview(mmap.mmap(-1, _BUFFER))
             case AssociationRejected(result, source, reason):
                 self._rejected(self)
                 self._end(f"rejected ({result}/{source}/{reason})")

@@ -65,7 +65,6 @@ def send(
         first = run.open(groups[0][1]) if groups else None
         for queue, contexts in groups:
             run.send_all(queue, contexts, first, associations)
-            first = None
     except KeyboardInterrupt:
         interrupted = True
     return run.tally.summary(
@@ -129,7 +128,7 @@ class _Run:
         first: AssociationRequestor | None,
         associations: int,
     ) -> None:
-        """Empty the queue over several associations, of which the first may be open already."""
+        """Empty the queue over several associations; `first` is used while it is open."""
         count = min(associations, len(queue))
         with ThreadPoolExecutor(count, thread_name_prefix="association") as threads:
             try:

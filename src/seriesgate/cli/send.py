@@ -177,7 +177,7 @@ def _lines(summary: SendSummary, found: DicomFiles) -> Iterator[str]:
     for outcome in summary.failed:
         yield f"failed   {outcome.count}: {outcome.meaning}"
     if found.unusable:
-        yield f"failed   {len(found.unusable)}: unusable, see above"
+        yield f"failed   {len(found.unusable)}: cannot be read or sent, see above"
     if found.skipped:
         yield f"skipped  {found.skipped}: not DICOM"
     if summary.unsent:

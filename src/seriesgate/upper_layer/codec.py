@@ -190,7 +190,7 @@ def _decode_fixed(body: bytes) -> tuple[int, bytes, bytes, bytes]:
 def _decode_variable(
     body: bytes, context_item: int, decode_context: Callable[[bytes], _Context]
 ) -> tuple[str, tuple[_Context, ...], UserInformation]:
-    """Read the items behind the fixed fields; those of an unknown type are skipped (PS3.8 9.3.1).
+    """Read the items behind the fixed fields; those of an unknown type are skipped (PS3.8 9.3).
 
     Returns the application context name, the contexts and the user information. A missing name
     reads as an empty one: the negotiation rejects it with its own reason.

@@ -1,6 +1,6 @@
 """The grammar all variable items share: one type byte, one reserved byte, a 16-bit length, a body.
 
-PS3.8 9.3.1: numbers are big-endian; reserved bytes are sent as zero and not looked at.
+PS3.8 9.3: numbers are big-endian; reserved bytes are sent as zero and not looked at.
 """
 
 from __future__ import annotations

@@ -33,9 +33,6 @@ from seriesgate.upper_layer.syntaxes import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A UID of our own, made once from a UUID (PS3.5 B.2). It names this implementation, not a version.
-IMPLEMENTATION_CLASS_UID = "2.25.223978194063054439790567772005552722508"
-
 _MAX_NAME = 16
 _MAX_UID = 64
 # PS3.4 defines six bytes; the limit keeps 128 answers within one item.
@@ -57,6 +54,7 @@ class AcceptorPolicy:
     """
 
     ae_title: str
+    implementation_class_uid: str
     accept_any_called_ae_title: bool = False
     allowed_calling_ae_titles: frozenset[str] | None = None
     storage_classes: Callable[[str], bool] = is_storage
@@ -64,7 +62,6 @@ class AcceptorPolicy:
     max_pdu_length: int = 131_072
     max_operations: int = 64
     storage_negotiation: bytes | None = None
-    implementation_class_uid: str = IMPLEMENTATION_CLASS_UID
     implementation_version_name: str | None = None
     artim_timeout: float = 30.0
     idle_timeout: float = 300.0

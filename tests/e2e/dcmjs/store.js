@@ -1,7 +1,7 @@
 // store.js PORT FOLDER FILE...: C-STORE files to STORESCP on this machine, on one association.
 //
-// Prints a line with the status of each, and writes <name of file>.sent into FOLDER: the data set as
-// the library's own encoder wrote it, for it decodes and encodes anew whatever it sends.
+// Prints a line with the status and the transfer syntax of each, and writes <name>.sent into FOLDER:
+// the data set as the library's own encoder wrote it, for it encodes anew whatever it sends.
 'use strict';
 
 const { writeFileSync } = require('node:fs');
@@ -18,11 +18,11 @@ function fail(reason) {
 function storeRequest(file) {
   const request = new requests.CStoreRequest(file);
   request.on('response', (response) => {
+    // Only now, for it may have been changed to another transfer syntax that was agreed on.
+    const dataSet = request.getDataset();
     const status = response.getStatus().toString(16).padStart(4, '0');
-    console.log(`${basename(file)} ${status}`);
-    // Only now, for it may have been changed to the transfer syntax that was agreed on.
-    const dataSet = request.getDataset().getDenaturalizedDataset();
-    writeFileSync(join(folder, `${basename(file)}.sent`), dataSet);
+    writeFileSync(join(folder, `${basename(file)}.sent`), dataSet.getDenaturalizedDataset());
+    console.log(`${basename(file)} ${status} ${dataSet.getTransferSyntaxUid()}`);
   });
   return request;
 }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tracemalloc
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -167,6 +168,25 @@ def test_of_a_deflated_bomb_only_the_head_is_inflated(tmp_path, monkeypatch):
     assert file is not None
     assert file.sop_instance_uid == "1.9"
     assert inflated == [64 * 1024]
+
+
+def test_a_long_value_is_stepped_over(tmp_path):
+    uids = Dataset()
+    uids.SOPClassUID = MR_IMAGE_STORAGE
+    uids.SOPInstanceUID = "1.9"
+    length = 64 * 1024 * 1024
+    path = tmp_path / "file"
+    with path.open("wb") as file:
+        file.write(_head() + struct.pack("<HH2s2xI", 0x0008, 0x0002, b"OB", length))
+        file.seek(length, os.SEEK_CUR)
+        file.write(encode(uids))
+    tracemalloc.start()
+    found = read_dicom_file(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found is not None
+    assert found.sop_instance_uid == "1.9"
+    assert peak < 1024 * 1024
 
 
 @given(st.binary(max_size=400))

@@ -112,6 +112,13 @@ def test_the_phantom_is_symmetric_outside_and_dark_in_the_corners():
     assert outline == [row[::-1] for row in outline] == outline[::-1]
 
 
+@pytest.mark.parametrize("matrix", [16, 64, 512, 2048])
+def test_the_slices_that_are_kept_stay_within_32_mib(matrix):
+    kept = HeadPhantom(matrix)._tissues.cache_info().maxsize
+    assert kept is not None
+    assert matrix**2 <= kept * matrix**2 <= 32 * 1024 * 1024
+
+
 def test_every_tissue_is_to_be_seen_in_some_slice():
     phantom = HeadPhantom(64)
     contrast = Contrast(1, 2, 3, 4, 5, 6, 7)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from seriesgate.upper_layer.events import Event, LocalMessage
 
-POLICY = AcceptorPolicy(ae_title="STORESCP")
+POLICY = AcceptorPolicy(ae_title="STORESCP", implementation_class_uid="1.2.276.9")
 
 
 class Conversation:

@@ -26,6 +26,7 @@ from seriesgate.upper_layer.states import State
 
 POLICY = AcceptorPolicy(
     ae_title="STORESCP",
+    implementation_class_uid="1.2.276.9",
     artim_timeout=30.0,
     idle_timeout=300.0,
     progress_window=30.0,

@@ -25,10 +25,13 @@ from seriesgate.gateway.ports import HeaderUnreadable
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
-_DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
-# Implicit VR Little Endian, and GE's private one with big endian pixels. All others are explicit VR
-# (PS3.5 annex A), or private and not known before their first element.
-_IMPLICIT_VR = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
+# The whole data set is deflated (PS3.5 A.5), also in the two of JPIP (A.7, A.9).
+_DEFLATED = frozenset(
+    {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
+)
+# Implicit VR Little Endian, Papyrus's, and GE's private one with big endian pixels. All others are
+# explicit VR (PS3.5 annex A), or private and not known before their first element.
+_IMPLICIT_VR = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.20", "1.2.840.113619.5.2"})
 
 _PIECE_SIZE = 4096
 _FILE_META_GROUP = 0x0002
@@ -87,7 +90,7 @@ class DataSetHead:
         self._is_in_item = False
         self._tail = b""
         self._skip = 0
-        is_deflated = transfer_syntax_uid == _DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN
+        is_deflated = transfer_syntax_uid in _DEFLATED
         self._inflater = Inflater(limits.max_bytes) if is_deflated else None
 
     def feed(self, fragment: bytes | memoryview) -> bool:

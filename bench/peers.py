@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from abc import ABC, abstractmethod
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -66,10 +66,11 @@ class Receiver(Protocol):
 
 @dataclass(frozen=True)
 class _OneProgram(ABC):
-    """A receiver that is one program."""
+    """A receiver that is one program. `never_delays`: TCP_NODELAY=1 whatever the job says."""
 
     name: str
     stalls: bool
+    never_delays: bool = False
 
     @contextmanager
     def listening(self, job: Job) -> Iterator[Listening]:
@@ -77,7 +78,7 @@ class _OneProgram(ABC):
         storage = job.folder / "storage"
         storage.mkdir()
         environment = {"PYTHONPATH": str(_PROJECT)}
-        if job.no_delay:
+        if job.no_delay or self.never_delays:
             environment["TCP_NODELAY"] = "1"
         program = Program(job.site, self._command(job, port, storage), job.folder, environment)
         with running(program):
@@ -134,7 +135,7 @@ class Orthanc(_OneProgram):
 class PythonReceiver(_OneProgram):
     """A module that is started with HOST PORT FOLDER and makes a file of each instance."""
 
-    module: str
+    module: str = field(kw_only=True)
 
     def _command(self, job: Job, port: int, storage: Path) -> list[str | Path]:
         return [sys.executable, "-m", self.module, job.site.host, str(port), storage]
@@ -165,7 +166,10 @@ PROCESS = Seriesgate("seriesgate, process", "process")
 FLOOR = PythonReceiver("floor", stalls=False, module="bench.floor")
 STORESCP = Storescp("DCMTK storescp", stalls=True)
 TUNED_STORESCP = Storescp(
-    "DCMTK storescp, tuned", stalls=True, options=("--bit-preserving", "--max-pdu", "131072")
+    "DCMTK storescp, tuned",
+    stalls=True,
+    never_delays=True,
+    options=("--bit-preserving", "--max-pdu", "131072"),
 )
 ORTHANC = Orthanc("Orthanc", stalls=True)
 PYNETDICOM = PythonReceiver("pynetdicom", stalls=True, module="bench.pynetdicom_scp")

@@ -70,8 +70,8 @@ _METHOD = f"""\
   DCMTK and pynetdicom make; Orthanc syncs too. Both collect, close and report series to a real
   `seriesgate server` on the same machine while they receive.
 - **{STORESCP.name}** has its default options, and `--fork` for several associations.
-  **{TUNED_STORESCP.name}** has what makes it faster besides: `--bit-preserving` and the largest
-  PDU. **{ORTHANC.name}** has its default configuration, with a thread for each association.
+  **{TUNED_STORESCP.name}** has what makes it faster: `TCP_NODELAY=1`, `--bit-preserving` and the
+  largest PDU. **{ORTHANC.name}** has its default configuration, with a thread for each association.
   **{PYNETDICOM.name}** follows its documentation's advice: no limit for PDUs, and the bytes of the
   data set go to the file undecoded.
 - **{FLOOR.name}** understands nothing: it finds the end of each message, writes what came into a

@@ -224,6 +224,16 @@ def _receive(connection: socket.socket, length: int) -> bytes:
     return data
 
 
+def read_to_the_end(connection: socket.socket) -> None:
+    with contextlib.suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+
+
+def pdu(pdu_type: int, body: bytes) -> bytes:
+    return struct.pack(">BxI", pdu_type, len(body)) + body
+
+
 def accept(connection: socket.socket, *, max_pdu: int = 16384, result: int = 0) -> None:
     """Take an A-ASSOCIATE-RQ, and answer each of its contexts with `result`."""
     request = A_ASSOCIATE_RQ()

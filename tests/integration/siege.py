@@ -245,3 +245,6 @@ def _check_stored(siege: Siege) -> None:
         assert report.InstancesInSeries
     assert receiver.intake.open_counts() == (0, 0), "a series is held open"
     assert len(list(receiver.spool.recover())) == len(receiver.files()), "a file is partial"
+    for path in receiver.files():
+        with path.open("rb") as file:
+            assert file.read(132) == bytes(128) + b"DICM", "a preamble is not ours"

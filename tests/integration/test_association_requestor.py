@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
@@ -16,9 +17,10 @@ from tests.integration.scps import (
     EncodedInstance,
     accept,
     command_set,
-    free_port,
     mr,
     p_data,
+    pdu,
+    read_to_the_end,
     receive_message,
     receive_pdu,
     release,
@@ -28,15 +30,14 @@ from tests.integration.scps import (
 
 from seriesgate.adapters.association_errors import (
     AssociationError,
-    AssociationRejectedError,
     InstanceUnreadableError,
-    PeerUnreachableError,
 )
 from seriesgate.adapters.association_requestor import AssociationRequestor, Stored
-from seriesgate.adapters.destination import Destination
 from seriesgate.adapters.outgoing_instance import StorageContext
 from seriesgate.adapters.pdu_stream import PduStream
-from seriesgate.adapters.storage_scu import echo
+
+if TYPE_CHECKING:
+    from seriesgate.adapters.destination import Destination
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 # Long enough for the slowest machine, and for the tests in which nobody answers short enough.
@@ -54,12 +55,6 @@ def _store_and_abort(destination: Destination, instance: EncodedInstance) -> Sto
         return association.store(instance)
     finally:
         association.abort()
-
-
-def _read_to_the_end(connection: socket.socket) -> None:
-    with contextlib.suppress(ConnectionError):
-        while connection.recv(65536):
-            pass
 
 
 @pytest.mark.parametrize("max_pdu", [0, 8, 9, 128, 16384, 10_000_000])
@@ -138,7 +133,7 @@ def test_after_65535_the_message_ids_start_again():
 def test_segments_are_not_held_back_and_a_short_wait_does_not_shorten_the_next_send():
     def script(connection):
         connection.sendall(response())
-        _read_to_the_end(connection)
+        read_to_the_end(connection)
 
     with scripted_scp(script) as destination:
         stream = PduStream(destination, TIMEOUT)
@@ -165,10 +160,6 @@ def test_a_response_in_many_fragments_and_segments_is_understood():
         assert _store_and_abort(destination, mr("1.1")).status == 0xB007
 
 
-def _pdu(pdu_type: int, body: bytes) -> bytes:
-    return struct.pack(">BxI", pdu_type, len(body)) + body
-
-
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
@@ -179,11 +170,11 @@ def _pdu(pdu_type: int, body: bytes) -> bytes:
         (p_data(command_set()[:-4]), "the response has no \\(0000,0900\\)"),
         (p_data(b"abc", control=0), "it has a data set"),
         (p_data(bytes(16000), control=1) * 5, "its command set is too long"),
-        (_pdu(4, b"\0\0"), "it ends inside a PDV"),
-        (_pdu(4, struct.pack(">IBB", 1, 1, 3)), "the length of a PDV is wrong"),
-        (_pdu(4, struct.pack(">IBB", 0xFFFFFFFF, 1, 3)), "the length of a PDV is wrong"),
-        (_pdu(2, bytes(80)), "it is no P-DATA-TF"),
-        (_pdu(5, bytes(4)), "it is no P-DATA-TF"),
+        (pdu(4, b"\0\0"), "it ends inside a PDV"),
+        (pdu(4, struct.pack(">IBB", 1, 1, 3)), "the length of a PDV is wrong"),
+        (pdu(4, struct.pack(">IBB", 0xFFFFFFFF, 1, 3)), "the length of a PDV is wrong"),
+        (pdu(2, bytes(80)), "it is no P-DATA-TF"),
+        (pdu(5, bytes(4)), "it is no P-DATA-TF"),
     ],
 )
 def test_a_wrong_response_aborts_the_association(answer, complaint):
@@ -288,79 +279,6 @@ def test_a_peer_that_drips_its_answer_is_given_up_in_time():
         assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("max_pdu", [1, 6, 7])
-def test_a_peer_that_takes_no_data_at_all_is_refused(max_pdu):
-    def script(connection):
-        accept(connection, max_pdu=max_pdu)
-        assert receive_pdu(connection)[0] == 7
-
-    with (
-        scripted_scp(script) as destination,
-        pytest.raises(AssociationError, match=f"takes PDUs of {max_pdu} bytes at most"),
-    ):
-        _open(destination)
-
-
-@pytest.mark.parametrize(
-    ("answer", "complaint"),
-    [
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),
-        (b"", "closed the connection"),
-        (A_ABORT_BY_PROVIDER, "aborted the association"),
-        (_pdu(2, bytes(68) + b"\x21\x00\xff\xff"), "damaged"),
-        (response(), "out of turn"),
-    ],
-)
-def test_what_comes_instead_of_an_accept_is_told(answer, complaint):
-    def script(connection):
-        receive_pdu(connection)
-        connection.sendall(answer)
-
-    with scripted_scp(script) as destination, pytest.raises(AssociationError, match=complaint):
-        _open(destination)
-
-
-def test_a_rejection_is_told_and_says_whether_to_try_again():
-    def script(connection):
-        receive_pdu(connection)
-        connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2]))
-
-    with (
-        scripted_scp(script) as destination,
-        pytest.raises(AssociationRejectedError, match="local limit exceeded") as failure,
-    ):
-        _open(destination)
-    assert failure.value.is_transient
-
-
-def test_a_peer_that_accepts_the_connection_and_says_nothing_is_given_up():
-    with (
-        scripted_scp(_read_to_the_end) as destination,
-        pytest.raises(AssociationError, match="did not answer in time"),
-    ):
-        _open(destination, SHORT)
-
-
-def test_nobody_there_is_told_as_such():
-    destination = Destination("127.0.0.1", free_port())
-    with pytest.raises(
-        PeerUnreachableError, match=r"nothing answers at 127\.0\.0\.1:\d+: connection refused"
-    ):
-        _open(destination)
-
-
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70, "x..y"])
-def test_a_host_that_does_not_exist_is_told_as_such(host):
-    with pytest.raises(PeerUnreachableError, match="there is no host named"):
-        _open(Destination(host, 104))
-
-
-def test_ipv6_is_spoken():
-    listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
-    with listener, pytest.raises(AssociationError, match=r"\[::1\]:\d+ did not answer in time"):
-        _open(Destination("::1", listener.getsockname()[1]), SHORT)
-
-
 def test_a_file_that_shrinks_while_it_is_sent_aborts_the_association():
     class ShortReader(BytesIO):
         def read(self, size=-1):
@@ -401,60 +319,3 @@ def test_a_file_that_cannot_be_opened_leaves_the_association_open():
             association.store(Gone(MR_EXPLICIT, "1.1", b""))
         assert association.store(mr("1.2")).status == 0
         association.release()
-
-
-def test_when_both_sides_release_at_once_the_requestor_answers_first():
-    """PS3.8 9.2.3: AR-8 and AR-9."""
-    seen = []
-
-    def script(connection):
-        accept(connection)
-        assert receive_pdu(connection)[0] == 5
-        connection.sendall(bytes([5, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
-        seen.append(receive_pdu(connection)[0])
-        connection.sendall(bytes([6, 0, 0, 0, 0, 4, 0, 0, 0, 0]))
-
-    with scripted_scp(script) as destination:
-        _open(destination).release()
-    assert seen == [6]
-
-
-def test_a_release_that_nobody_answers_ends():
-    def script(connection):
-        accept(connection)
-        _read_to_the_end(connection)
-
-    with scripted_scp(script) as destination:
-        association = _open(destination, SHORT)
-        association.release()
-        association.release()
-        assert not association.is_open
-
-
-def test_echo_measures_the_round_trip():
-    def script(connection):
-        accept(connection)
-        assert b"1.2.840.10008.1.1" in receive_pdu(connection)
-        connection.sendall(response(command_field=0x8030))
-        release(connection)
-
-    with scripted_scp(script) as destination:
-        assert 0 < echo(destination, timeout=TIMEOUT) < TIMEOUT
-
-
-def test_echo_tells_a_refused_context_and_a_failure_status():
-    def refuse(connection):
-        accept(connection, result=3)
-        release(connection)
-
-    def fail(connection):
-        accept(connection)
-        receive_pdu(connection)
-        connection.sendall(response(status=0x0110, command_field=0x8030))
-        release(connection)
-
-    with scripted_scp(refuse, fail) as destination:
-        with pytest.raises(AssociationError, match="does not offer C-ECHO: SOP class not supp"):
-            echo(destination, timeout=TIMEOUT)
-        with pytest.raises(AssociationError, match="answered C-ECHO with 0110"):
-            echo(destination, timeout=TIMEOUT)

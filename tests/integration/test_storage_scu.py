@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import signal
 import struct
 import threading
 from typing import TYPE_CHECKING
@@ -20,7 +19,6 @@ from tests.data_sets import (
     write_file,
 )
 from tests.integration.scps import (
-    A_ABORT_BY_PROVIDER,
     EncodedInstance,
     accept,
     encapsulated_jpeg,
@@ -28,19 +26,12 @@ from tests.integration.scps import (
     free_port,
     mr,
     pynetdicom_scp,
-    receive_message,
     receive_pdu,
-    release,
     response,
     scripted_scp,
     storescp,
 )
 
-from seriesgate.adapters.association_errors import (
-    AssociationError,
-    AssociationRejectedError,
-    PeerUnreachableError,
-)
 from seriesgate.adapters.destination import Destination
 from seriesgate.adapters.dicom_files import find_dicom_files
 from seriesgate.adapters.outgoing_instance import StorageContext
@@ -53,7 +44,6 @@ if TYPE_CHECKING:
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 TRANSFER_SYNTAXES = [IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED]
-AT_ONCE = (0.0, 0.0, 0.0)
 
 needs_storescp = pytest.mark.skipif(shutil.which("storescp") is None, reason="DCMTK is missing")
 
@@ -229,159 +219,6 @@ def test_the_order_of_instances_is_kept_on_one_association():
     assert list(received.data_sets) == [instance.sop_instance_uid for instance in instances]
 
 
-def test_after_an_abort_the_rest_goes_over_a_fresh_association():
-    def abort_third(event, received):
-        if received.stores == 3:
-            event.assoc.abort()
-        return 0
-
-    instances = [mr(f"1.{number}") for number in range(6)]
-    with pynetdicom_scp(MR_EXPLICIT, answer=abort_third) as (destination, received):
-        summary = send(instances, destination, reconnect_delays=AT_ONCE)
-    assert summary.sent == 6
-    assert summary.is_complete
-    assert received.associations == 2
-    assert len(received.data_sets) == 6
-
-
-def test_an_instance_that_breaks_three_associations_fails_and_the_others_go_on():
-    def abort_poison(event, _received):
-        if event.request.AffectedSOPInstanceUID == "1.2":
-            event.assoc.abort()
-        return 0
-
-    with pynetdicom_scp(MR_EXPLICIT, answer=abort_poison) as (destination, received):
-        summary = send([mr("1.1"), mr("1.2"), mr("1.3")], destination, reconnect_delays=AT_ONCE)
-    assert summary.sent == 2
-    [failure] = summary.failed
-    assert failure.count == 1
-    assert "aborted the association" in failure.meaning
-    assert received.associations == 4
-    assert {"1.1", "1.3"} <= set(received.data_sets)
-
-
-def test_when_the_peer_is_gone_what_is_left_has_failed():
-    def one_and_gone(connection):
-        accept(connection)
-        receive_message(connection)
-        connection.sendall(response())
-        receive_message(connection)
-        connection.sendall(A_ABORT_BY_PROVIDER)
-
-    with scripted_scp(one_and_gone) as destination:
-        instances = [mr(f"1.{number}") for number in range(5)]
-        # The listener takes connections for as long as the test lasts, but nobody serves them.
-        summary = send(instances, destination, timeout=0.1, reconnect_delays=AT_ONCE)
-    assert summary.sent == 1
-    assert summary.failed == (Outcome(None, f"{destination.address} did not answer in time", 4),)
-    assert summary.unsent == 0
-
-
-def test_the_peer_may_come_back_between_two_tries():
-    def abort(connection):
-        accept(connection)
-        receive_message(connection)
-        connection.sendall(A_ABORT_BY_PROVIDER)
-
-    def reject_for_now(connection):
-        receive_pdu(connection)
-        connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, 2, 3, 2]))
-
-    def take(connection):
-        accept(connection)
-        receive_message(connection)
-        connection.sendall(response())
-        release(connection)
-
-    with scripted_scp(abort, reject_for_now, take) as destination:
-        summary = send([mr("1.1")], destination, reconnect_delays=AT_ONCE)
-    assert summary.sent == 1
-    assert summary.is_complete
-
-
-def test_a_rejection_for_good_is_not_tried_again():
-    def abort(connection):
-        accept(connection)
-        receive_message(connection)
-        connection.sendall(A_ABORT_BY_PROVIDER)
-
-    def reject(connection):
-        receive_pdu(connection)
-        connection.sendall(bytes([3, 0, 0, 0, 0, 4, 0, 1, 1, 3]))
-
-    with scripted_scp(abort, reject) as destination:
-        summary = send([mr("1.1")], destination, reconnect_delays=AT_ONCE)
-    [failure] = summary.failed
-    assert "rejected the association for good: calling AE title not recognised" in failure.meaning
-
-
-def test_associations_that_the_peer_will_not_have_leave_the_work_to_the_others():
-    turned_away = threading.Event()
-
-    class Waiting(EncodedInstance):
-        def open(self) -> BinaryIO:
-            assert turned_away.wait(timeout=10)
-            return super().open()
-
-    instances = [Waiting(MR_EXPLICIT, f"1.{n}", mr(f"1.{n}").data_set) for n in range(5)]
-    with pynetdicom_scp(MR_EXPLICIT, max_associations=1, on_rejected=turned_away.set) as (
-        destination,
-        received,
-    ):
-        summary = send(instances, destination, associations=2, reconnect_delays=AT_ONCE)
-    assert summary.sent == 5
-    assert summary.is_complete
-    assert received.most_at_once == 1
-
-
-def test_nothing_is_sent_when_the_first_association_cannot_be_opened():
-    with pytest.raises(PeerUnreachableError):
-        send([mr("1.1")], Destination("127.0.0.1", free_port()))
-    with (
-        pynetdicom_scp(MR_EXPLICIT, called_ae_title="OTHER") as (destination, _),
-        pytest.raises(AssociationRejectedError, match="called AE title not recognised"),
-    ):
-        send([mr("1.1")], destination)
-
-
-def test_echo_tells_a_rejection():
-    with (
-        pynetdicom_scp(called_ae_title="OTHER") as (destination, _),
-        pytest.raises(AssociationError, match="called AE title not recognised"),
-    ):
-        echo(destination)
-
-
 def test_nothing_to_send_opens_no_association():
     summary = send([], Destination("127.0.0.1", free_port()))
     assert (summary.sent, summary.is_complete) == (0, True)
-
-
-def test_a_file_that_disappears_fails_and_the_others_go_on(tmp_path):
-    for number in range(3):
-        write_file(tmp_path / f"{number}.dcm", mr_instance(f"1.{number}"))
-    files = find_dicom_files([tmp_path]).files
-    files[1].path.unlink()
-    with pynetdicom_scp(MR_EXPLICIT) as (destination, received):
-        summary = send(files, destination)
-    assert summary.sent == 2
-    reason = f"cannot read {files[1].path}: no such file or directory"
-    assert summary.failed == (Outcome(None, reason, 1),)
-    assert received.associations == 1
-
-
-def test_ctrl_c_finishes_the_message_under_way_and_counts_the_rest_as_unsent():
-    main_thread = threading.get_ident()
-
-    def interrupt_at_second(_event, received):
-        if received.stores == 2:
-            signal.pthread_kill(main_thread, signal.SIGINT)
-        return 0
-
-    instances = [mr(f"1.{number}") for number in range(500)]
-    with pynetdicom_scp(MR_EXPLICIT, answer=interrupt_at_second) as (destination, received):
-        summary = send(instances, destination)
-    assert summary.interrupted
-    assert 2 <= summary.sent == len(received.data_sets) < 500
-    assert summary.unsent == 500 - summary.sent
-    assert not summary.is_complete

@@ -97,6 +97,7 @@ class Association:
         self._socket = connection
         self._receiver = receiver
         self._tls = tls
+        self._handshake_timeout = policy.artim_timeout
         self._admit = admit
         self._rejected = rejected
         self._ended = ended
@@ -120,7 +121,8 @@ class Association:
         """Break the connection off; its thread notices at once and ends."""
         # Already closed by its thread, or by the peer: then nothing is left to be done.
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Not the shutdown of an SSLSocket: that takes the TLS state away from its thread.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             return
 
@@ -155,9 +157,13 @@ class Association:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK))
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_SEND_TIMEOUT))
             return
-        raw.settimeout(_SEND_TIMEOUT)
-        self._socket = self._tls.wrap_socket(raw, server_side=True)
-        self._socket.settimeout(_TICK)
+        # Ours before the handshake: a connection that is silent in it can be cut.
+        self._socket = secured = self._tls.wrap_socket(
+            raw, server_side=True, do_handshake_on_connect=False
+        )
+        secured.settimeout(self._handshake_timeout)
+        secured.do_handshake()
+        secured.settimeout(_TICK)
 
     def _receive(self) -> None:
         """Wait for bytes, or for the next tick, and give them to the acceptor."""
@@ -199,7 +205,7 @@ class Association:
                 answer = self._admit(self) or AcceptAssociation()
                 self._acceptor.send(answer, time.monotonic())
             case AssociationAccepted():
-                # Memory of its own: resident only as far as it is filled, and given back at the end.
+                # Resident only as far as it is filled, and given back to the system at the end.
                 self._buffer = memoryview(mmap.mmap(-1, _BUFFER))
             case AssociationRejected(result, source, reason):
                 self._rejected(self)

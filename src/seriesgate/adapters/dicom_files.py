@@ -37,8 +37,10 @@ _SOP_INSTANCE_UID = 0x00080018
 _IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 _EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-# Deflated Explicit VR Little Endian and JPIP Referenced Deflate (PS3.5 A.5 and A.7).
-_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95"})
+# Deflated Explicit VR Little Endian (PS3.5 A.5), and the two deflated ones of JPIP.
+_DEFLATED = frozenset(
+    {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
+)
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 # Leading zeros break PS3.5 9.1 and are sent all the same; other breaches cannot be negotiated.

@@ -50,10 +50,11 @@ def send(
     context for each pair; above 128 pairs (PS3.8 9.3.2.2), one set of associations follows another.
     Data sets go as they are, byte for byte. `timeout` is in seconds, for each wait for the peer.
 
-    When an association breaks, the instance under way is sent again over a fresh one, at most three
-    times; when no association can be opened any more, after `reconnect_delays`, what is left has
-    failed. `on_progress` is called for each settled instance with the bytes stored, from the thread
-    of the association. KeyboardInterrupt ends it after the messages under way, with a summary.
+    When an association breaks, the instance under way is sent again over a fresh one; the third
+    time it has failed. When none can be opened, tried after each of `reconnect_delays` (seconds),
+    what is left has failed. `on_progress` is called for each settled instance with the bytes
+    stored, from the thread of the association. KeyboardInterrupt ends it after the messages under
+    way, with a summary.
 
     Raises AssociationError when the first association cannot be opened: nothing was sent then.
     """

@@ -39,7 +39,7 @@ _DEFAULT_INSTANCE_SIZE = 8192
 def send(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH]...", help="Files, and folders with all that is below."),
+        typer.Argument(metavar="PATH", help="Files, and folders with all that is below."),
     ] = None,
     to: To = DEFAULT_TO,
     called_ae: CalledAe = DEFAULT_CALLED_AE,

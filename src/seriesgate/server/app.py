@@ -51,8 +51,9 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.store = store
-    app.include_router(series.router)
-    app.include_router(health.router)
+    for router in (series.router, health.router):
+        # Not include_router: it keeps the router, and every request is then matched twice.
+        app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)
     add_exception_handlers(app)
     return app

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seriesgate.series.report import Series
 
 _KEY = "of_series"
-# Built once: the text of a statement is cached with the object, whatever its parameters.
+# Built once: SQLAlchemy keeps the SQL text of a statement with the object.
 _SELECT_ROWS = (
     select(series_data)
     .where(series_data.c.SeriesInstanceUID.in_(bindparam("series", expanding=True)))
@@ -30,7 +30,8 @@ _SELECT_ROWS = (
     .with_for_update()
 )
 _SELECT_DIGESTS = select(series_reports.c.Digest).where(
-    series_reports.c.Digest.in_(bindparam("digests", expanding=True))
+    series_reports.c.SeriesInstanceUID.in_(bindparam("series", expanding=True)),
+    series_reports.c.Digest.in_(bindparam("digests", expanding=True)),
 )
 _INSERT_ROW = insert(series_data)
 _UPDATE_ROW = update(series_data).where(series_data.c.SeriesInstanceUID == bindparam(_KEY))
@@ -111,7 +112,8 @@ def _write_history(
             },
         )
     if known:  # a series without a row has no history either
-        for digest in connection.scalars(_SELECT_DIGESTS, {"digests": list(entries)}).all():
+        parameters = {"series": list(known), "digests": list(entries)}
+        for digest in connection.scalars(_SELECT_DIGESTS, parameters).all():
             del entries[digest]
     if entries:
         connection.execute(_INSERT_REPORT, [entries[digest] for digest in sorted(entries)])

@@ -44,12 +44,10 @@ series_data = Table(
 series_reports = Table(
     "series_reports",
     metadata,
-    Column(
-        "Digest", Text, primary_key=True, comment="SHA-256 of Report: equal reports are one entry"
-    ),
-    Column("SeriesInstanceUID", Text, nullable=False),
+    Column("SeriesInstanceUID", Text, primary_key=True),
+    # SHA-256 of Report: equal reports of a series are one entry.
+    Column("Digest", Text, primary_key=True),
     Column("ReceivedAt", UtcDateTime, nullable=False),
     Column("IdempotencyKey", Text),
-    Column("Report", Text, nullable=False, comment="what the report states, as JSON"),
-    Index("ix_series_reports_series", "SeriesInstanceUID", "ReceivedAt"),
+    Column("Report", Text, nullable=False),
 )

@@ -111,8 +111,9 @@ def _tls(settings: GatewaySettings) -> ssl.SSLContext | None:
     )
 
 
-def _storage_scp(settings: GatewaySettings, intake: Intake) -> ModalityStoreSCP:
-    policy = AcceptorPolicy(
+def acceptor_policy(settings: GatewaySettings) -> AcceptorPolicy:
+    """Return how the Storage SCP answers whoever asks for an association."""
+    return AcceptorPolicy(
         ae_title=settings.ae_title,
         accept_any_called_ae_title=not settings.check_called_ae_title,
         allowed_calling_ae_titles=frozenset(settings.allowed_calling_ae_titles) or None,
@@ -120,9 +121,12 @@ def _storage_scp(settings: GatewaySettings, intake: Intake) -> ModalityStoreSCP:
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
     )
+
+
+def _storage_scp(settings: GatewaySettings, intake: Intake) -> ModalityStoreSCP:
     return ModalityStoreSCP(
         intake,
-        policy,
+        acceptor_policy(settings),
         host=settings.scp_host,
         port=settings.scp_port,
         max_associations=settings.max_associations,

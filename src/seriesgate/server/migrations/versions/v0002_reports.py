@@ -62,23 +62,14 @@ def _create_series_data() -> sa.Table:
 
 
 def _create_series_reports() -> sa.Table:
-    table = op.create_table(
+    return op.create_table(
         "series_reports",
-        sa.Column(
-            "Digest",
-            sa.Text,
-            primary_key=True,
-            comment="SHA-256 of Report: equal reports are one entry",
-        ),
-        sa.Column("SeriesInstanceUID", sa.Text, nullable=False),
+        sa.Column("SeriesInstanceUID", sa.Text, primary_key=True),
+        sa.Column("Digest", sa.Text, primary_key=True),
         sa.Column("ReceivedAt", UtcDateTime, nullable=False),
         sa.Column("IdempotencyKey", sa.Text),
-        sa.Column("Report", sa.Text, nullable=False, comment="what the report states, as JSON"),
+        sa.Column("Report", sa.Text, nullable=False),
     )
-    op.create_index(
-        "ix_series_reports_series", "series_reports", ["SeriesInstanceUID", "ReceivedAt"]
-    )
-    return table
 
 
 def _take_over(series_data: sa.Table, series_reports: sa.Table, now: datetime) -> None:

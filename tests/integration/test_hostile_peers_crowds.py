@@ -1,0 +1,274 @@
+"""Hostile crowds: connections without number, and one peer that raises hell beside the others."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import threading
+from collections import Counter, deque
+from contextlib import closing, contextmanager, suppress
+from itertools import count
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.data_sets import mr_data_set
+from tests.integration.footprint import KIB, MIB
+from tests.integration.receiver import running_receiver
+from tests.integration.siege import besieged, wait_for
+from tests.integration.test_storage_scp_tls import Authority
+from tests.unit.upper_layer import wire
+
+from seriesgate.adapters import storage_scp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.integration.receiver import Peer, Receiver
+
+#: How often one peer connects and breaks off, or is rejected.
+CYCLES = 300
+SILENT_CONNECTIONS = 600
+ASSOCIATIONS_AT_ONCE = 200
+STORES_BESIDE_THE_MOB = 200
+
+ASSOCIATED = 0x02
+OVER_LIMIT = (0x03, b"\0\2\3\2")
+
+
+@contextmanager
+def many_descriptors() -> Iterator[None]:
+    """Let the process have both ends of each connection."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def association_threads() -> int:
+    return sum(thread.name == "association" for thread in threading.enumerate())
+
+
+def count_closed(peers: Iterable[Peer]) -> int:
+    """Return how many of the peers, to which nothing is said, have something to read: the end."""
+    poll = select.poll()
+    for peer in peers:
+        poll.register(peer.socket, select.POLLIN)
+    return len(poll.poll(0))
+
+
+def test_silent_connections_are_bounded_and_keep_nobody_out(tmp_path):
+    most = storage_scp._MAX_PENDING
+    # Each has a thread and a small buffer.
+    with many_descriptors(), besieged(tmp_path, grows_by=most * 64 * KIB) as siege:
+        silent = [siege.connect() for _ in range(SILENT_CONNECTIONS)]
+        siege.receiver.canary()
+        wait_for("the oldest are cut", lambda: association_threads() <= most + 2)
+        assert count_closed(silent) >= SILENT_CONNECTIONS - most
+        assert silent[0].receive() == (0, b"")
+        siege.receiver.canary()
+
+
+def test_silent_connections_to_a_tls_port_are_bounded_too(tmp_path, monkeypatch):
+    most = 8
+    monkeypatch.setattr(storage_scp, "_MAX_PENDING", most)
+    tls = Authority(tmp_path).server_context()
+    with running_receiver(tmp_path / "state", tls=tls) as receiver:
+        silent = [receiver.connect() for _ in range(3 * most)]
+        wait_for("the oldest are cut", lambda: count_closed(silent) >= 2 * most)
+        wait_for("their threads end", lambda: association_threads() <= most)
+        for peer in silent:
+            peer.close()
+
+
+def test_associations_over_the_limit_are_rejected_at_once_and_the_others_lose_nothing(tmp_path):
+    limit = 8
+    with (
+        many_descriptors(),
+        besieged(tmp_path, grows_by=8 * MIB, has_canary=False, max_associations=limit) as siege,
+    ):
+        crowd = [siege.connect() for _ in range(ASSOCIATIONS_AT_ONCE)]
+        began = monotonic()
+        for peer in crowd:
+            peer.send(wire.associate_rq())
+        answers = [peer.receive() for peer in crowd]
+        assert monotonic() - began < 1.0
+        served = [peer for peer, (kind, _) in zip(crowd, answers, strict=True) if kind == ASSOCIATED]
+        assert len(served) == limit
+        assert answers.count(OVER_LIMIT) == ASSOCIATIONS_AT_ONCE - limit
+        for number, peer in enumerate(served):
+            assert peer.store(f"1.2.3.{number}") == 0x0000
+        served[0].close()
+        wait_for("a place is free", lambda: siege.receiver.scp.association_count() < limit)
+        siege.receiver.canary()
+        assert [report.InstancesInSeries for report in siege.reports()] == [limit]
+
+
+def connect_and_close(receiver: Receiver) -> None:
+    receiver.connect().close()
+
+
+def connect_and_reset(receiver: Receiver) -> None:
+    receiver.connect().reset()
+
+
+def be_rejected(receiver: Receiver) -> None:
+    with closing(receiver.connect()) as peer:
+        peer.send(wire.associate_rq(calling=b"STRANGER"))
+        assert peer.receive() == (0x03, b"\0\1\1\3")
+
+
+def abort(receiver: Receiver) -> None:
+    with closing(receiver.associate()) as peer:
+        peer.send(wire.A_ABORT_BY_USER)
+        assert peer.receive() == (0, b"")
+
+
+def request_and_run_away(receiver: Receiver) -> None:
+    peer = receiver.connect()
+    peer.send(wire.associate_rq())
+    peer.reset()
+
+
+def break_a_store_off(receiver: Receiver) -> None:
+    peer = receiver.associate()
+    peer.begin_store()
+    peer.send(wire.data_pdu(mr_data_set()[:300], last=False))
+    peer.reset()
+
+
+def send_garbage(receiver: Receiver) -> None:
+    with closing(receiver.connect()) as peer:
+        peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        assert peer.receive()[0] == 0x07
+
+
+@pytest.mark.parametrize(
+    "visit",
+    [
+        connect_and_close,
+        connect_and_reset,
+        be_rejected,
+        abort,
+        request_and_run_away,
+        break_a_store_off,
+        send_garbage,
+    ],
+)
+def test_visits_again_and_again_leave_nothing_behind(tmp_path, visit):
+    allowed = frozenset({"MODALITY"})
+    with besieged(tmp_path, grows_by=MIB, allowed_calling_ae_titles=allowed) as siege:
+        for _ in range(CYCLES):
+            visit(siege.receiver)
+    assert siege.receiver.files() == []
+
+
+@pytest.mark.parametrize("visit", [be_rejected, abort, break_a_store_off, send_garbage])
+def test_visit_leaves_one_line_in_the_log_at_most(tmp_path, visit):
+    allowed = frozenset({"MODALITY"})
+    with besieged(
+        tmp_path, grows_by=MIB, has_canary=False, allowed_calling_ae_titles=allowed
+    ) as siege:
+        before = siege.log.count
+        for _ in range(20):
+            visit(siege.receiver)
+        siege.receiver.wait_until_idle()
+        assert siege.log.count - before == 20
+
+
+HELL = [
+    b"",
+    b"\x0bMSH|^~\\&|",
+    bytes.fromhex("0100FFFFFFFF") + bytes(64 * KIB),
+    wire.associate_rq(user_information=wire.item(0x50, b"\x54\x00\xff\xff" * 10_000)),
+    wire.associate_rq(contexts=wire.proposed(1, b"1", b"1") * 40_000),
+    wire.associate_rq() + wire.associate_rq(),
+    wire.associate_rq() + wire.command_pdu(bytes(64 * KIB)),
+    wire.associate_rq() + wire.command_pdu(wire.c_store_rq()) + wire.data_pdu(b"\xff" * MIB),
+    wire.associate_rq() + wire.store(mr_data_set(sop="6.6.6", series="6.6"))[:-10],
+    wire.associate_rq() + wire.command_pdu(wire.c_echo_rq(), context_id=1) * 2000,
+    wire.associate_rq() + wire.command_pdu(wire.c_store_rq()) + wire.data_pdu(b"", last=False) * 9999,
+]
+_HELD_BY_THE_MOB = 30
+
+
+@contextmanager
+def mob_at(receiver: Receiver) -> Iterator[Counter[str]]:
+    """Have a thread raise hell; it holds many connections and leaves in every way."""
+    stop = threading.Event()
+    visits: Counter[str] = Counter()
+
+    def rage() -> None:
+        held: deque[Peer] = deque()
+        for number in count():
+            if stop.is_set():
+                break
+            peer = receiver.connect()
+            held.append(peer)
+            with suppress(OSError):
+                peer.send(HELL[number % len(HELL)])
+            if len(held) > _HELD_BY_THE_MOB:
+                oldest = held.popleft()
+                (oldest.reset if number % 2 else oldest.close)()
+            visits["all"] += 1
+        for peer in held:
+            peer.close()
+
+    mob = threading.Thread(target=rage, name="mob")
+    mob.start()
+    try:
+        yield visits
+    finally:
+        stop.set()
+        mob.join()
+
+
+def test_one_peer_that_raises_hell_does_not_disturb_the_others(tmp_path):
+    sops = [f"1.2.3.{number}" for number in range(STORES_BESIDE_THE_MOB)]
+    with besieged(tmp_path, grows_by=32 * MIB, max_associations=64) as siege:
+        peer = siege.associate()
+        with mob_at(siege.receiver) as visits:
+            wait_for("hell breaks loose", lambda: visits["all"] > 2 * len(HELL))
+            for sop in sops:
+                began = monotonic()
+                assert peer.store(sop, "1.2") == 0x0000
+                assert monotonic() - began < 1.0
+            siege.receiver.canary()
+        peer.close()
+        counts = {report.SeriesInstanceUID: report.InstancesInSeries for report in siege.reports()}
+        assert counts["1.2"] == len(sops)
+
+
+def test_what_a_receiver_opens_is_not_inherited_by_child_processes(tmp_path):
+    before = set(os.listdir("/proc/self/fd"))
+    with besieged(tmp_path, grows_by=MIB) as siege:
+        peer = siege.associate()
+        peer.begin_store()
+        siege.wait_until_read(peer)
+        wait_for("the file is made", lambda: siege.receiver.incoming() != [])
+        opened = set(os.listdir("/proc/self/fd")) - before
+        assert len(opened) >= 5, "lock, listener, file and both ends of the connection"
+        for descriptor in opened:
+            with suppress(OSError):  # one of listdir itself, or of the canary
+                assert not os.get_inheritable(int(descriptor))
+
+
+def test_receiver_without_file_descriptors_recovers(tmp_path):
+    with running_receiver(tmp_path / "state") as receiver:
+        receiver.canary()
+        receiver.wait_until_idle()
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        crowd: list[Peer] = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+        try:
+            with pytest.raises(OSError, match="Too many open files"):
+                while True:
+                    crowd.append(receiver.connect())
+        finally:
+            for peer in crowd:
+                peer.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        receiver.canary()

@@ -23,7 +23,7 @@ from bench.programs import BenchmarkError
 if TYPE_CHECKING:
     from bench.gate import Gate
 
-    from seriesgate.adapters.synthetic_series import SyntheticInstance
+    from seriesgate.adapters.modality.synthetic_series import SyntheticInstance
 
 QUIET_PERIOD = 1.0
 _KILOBYTES = 2

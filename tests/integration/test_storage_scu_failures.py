@@ -27,16 +27,16 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.adapters.association_errors import (
+from seriesgate.adapters.modality.association_errors import (
     AssociationError,
     AssociationRejectedError,
     PeerUnreachableError,
 )
-from seriesgate.adapters.destination import Destination
-from seriesgate.adapters.dicom_files import find_dicom_files
-from seriesgate.adapters.outgoing_instance import StorageContext
-from seriesgate.adapters.send_summary import Outcome
-from seriesgate.adapters.storage_scu import echo, send
+from seriesgate.adapters.modality.destination import Destination
+from seriesgate.adapters.modality.dicom_files import find_dicom_files
+from seriesgate.adapters.modality.outgoing_instance import StorageContext
+from seriesgate.adapters.modality.send_summary import Outcome
+from seriesgate.adapters.modality.storage_scu import echo, send
 
 if TYPE_CHECKING:
     from typing import BinaryIO

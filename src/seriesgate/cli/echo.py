@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from seriesgate.adapters import storage_scu
-from seriesgate.adapters.association_errors import AssociationError
+from seriesgate.adapters.modality import storage_scu
+from seriesgate.adapters.modality.association_errors import AssociationError
 from seriesgate.cli.options import fail
 from seriesgate.cli.peer_options import (
     DEFAULT_CALLED_AE,

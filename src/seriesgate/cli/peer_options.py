@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seriesgate.adapters.destination import Destination, parse_address
+from seriesgate.adapters.modality.destination import Destination, parse_address
 from seriesgate.cli.options import EXIT_USAGE, fail
 
 To = Annotated[

@@ -25,7 +25,7 @@ from tests.data_sets import (
     write_file,
 )
 
-from seriesgate.adapters.dicom_files import (
+from seriesgate.adapters.modality.dicom_files import (
     DicomFile,
     UnsendableFileError,
     find_dicom_files,
@@ -163,7 +163,7 @@ def test_of_a_deflated_bomb_only_the_head_is_inflated(tmp_path, monkeypatch):
         inflated.append(len(head))
         return BytesIO(head, *args, **kwargs)
 
-    monkeypatch.setattr("seriesgate.adapters.dicom_files.BytesIO", read_head)
+    monkeypatch.setattr("seriesgate.adapters.modality.dicom_files.BytesIO", read_head)
     file = _read(tmp_path, content)
     assert file is not None
     assert file.sop_instance_uid == "1.9"

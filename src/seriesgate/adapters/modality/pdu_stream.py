@@ -9,11 +9,11 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.association_errors import AssociationError, PeerUnreachableError
-from seriesgate.adapters.association_negotiation import decode_abort
+from seriesgate.adapters.modality.association_errors import AssociationError, PeerUnreachableError
+from seriesgate.adapters.modality.association_negotiation import decode_abort
 
 if TYPE_CHECKING:
-    from seriesgate.adapters.destination import Destination
+    from seriesgate.adapters.modality.destination import Destination
 
 A_ASSOCIATE_AC = 0x02
 A_ASSOCIATE_RJ = 0x03

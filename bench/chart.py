@@ -85,7 +85,7 @@ def _style() -> str:
         f".{name}{{stroke:{colour};fill:{colour}}}" for name, _, colour in _STYLES.values()
     )
     return (
-        "text{font:13px system-ui,sans-serif;fill:#1f2328;stroke:none}"
+        "text{font:13px system-ui,sans-serif;fill:#1f2328;stroke:none!important}"
         ".title{font-weight:600}.axis{font-size:11px;fill:#59636e}.page{fill:#fff}"
         ".grid{stroke:#d1d9e0}polyline{fill:none!important;stroke-width:2.5}.stem{stroke-width:2}"
         f"{light}@media(prefers-color-scheme:dark){{text{{fill:#e6edf3}}.axis{{fill:#9198a1}}"

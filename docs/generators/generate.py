@@ -8,17 +8,20 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from docs.generators import cli_reference, settings_reference, upper_layer_states  # noqa: E402
+from docs.generators import (  # noqa: E402 - needs the path above
+    cli_reference,
+    conformance_statement,
+    settings_reference,
+    upper_layer_states,
+)
 
 REFERENCE = ROOT / "docs" / "reference"
+_GENERATORS = (cli_reference, conformance_statement, settings_reference, upper_layer_states)
 
 
 def pages() -> dict[Path, str]:
     """Return the text of each generated page."""
-    return {
-        REFERENCE / generator.PAGE: generator.render()
-        for generator in (cli_reference, settings_reference, upper_layer_states)
-    }
+    return {REFERENCE / generator.PAGE: generator.render() for generator in _GENERATORS}
 
 
 if __name__ == "__main__":

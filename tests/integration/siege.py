@@ -132,12 +132,14 @@ def besieged(
     *,
     grows_by: int,
     has_canary: bool = True,
+    rehearsal: Callable[[Siege], None] | None = None,
     **options: Any,
 ) -> Iterator[Siege]:
     """Run a receiver for an attack by which the process may grow by `grows_by` bytes at its peak.
 
     The test itself is part of the process: what the attack sends counts, unless it was made before.
-    `has_canary`: whether the attack leaves a place for a well-behaved peer.
+    `has_canary`: whether the attack leaves a place for a well-behaved peer. `rehearsal` makes an
+    attack of many threads once before: what the process keeps of their stacks is no leak.
     """
     state = folder / "state"
     with (
@@ -149,6 +151,10 @@ def besieged(
     ):
         siege = Siege(receiver, peers, log)
         _warm_up(siege)
+        if rehearsal is not None:
+            rehearsal(siege)
+            peers.close()
+            receiver.wait_until_idle()
         before = Footprint.of(folder, state)
         reset_peak_memory()
         with confined_to(state):

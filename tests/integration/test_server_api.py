@@ -221,6 +221,14 @@ def test_openapi_documents_every_answer_with_a_model(client):
         for line in json.dumps(schema).split('"$ref": ')[1:]
     }
     assert references <= schema["components"]["schemas"].keys()
+    operations = [each for path in schema["paths"].values() for each in path.values()]
+    assert {each["operationId"] for each in operations} == {
+        "register_series",
+        "list_series",
+        "read_series",
+        "alive",
+        "ready",
+    }
     post_operation = schema["paths"]["/series"]["post"]
     assert set(post_operation["responses"]) == {
         "200",

@@ -174,11 +174,18 @@ def test_unknown_path_is_404_and_not_repeated(client):
     assert SECRET not in answer.text
 
 
-@pytest.mark.parametrize(("method", "path"), [("DELETE", "/series"), ("POST", "/series/1.2")])
-def test_other_method_is_405(client, method, path):
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/series", "GET, POST"),
+        ("POST", "/series/1.2", "GET"),
+        ("PUT", "/healthz", "GET"),
+    ],
+)
+def test_other_method_is_405_and_says_which_there_are(client, method, path, allowed):
     answer = client.request(method, path)
     assert_problem(answer, 405)
-    assert answer.headers["allow"]
+    assert answer.headers["allow"] == allowed
 
 
 def test_broken_database_is_503_and_says_when_to_come_back(client):

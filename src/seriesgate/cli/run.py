@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import multiprocessing
-import signal
-import sys
-from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriesgate.cli.options import ConfigFile, fail, settings_or_exit
-from seriesgate.settings import GatewaySettings, ServerSettings
-from seriesgate.startup import CannotStart
+from seriesgate.cli.options import ConfigFile, settings_or_exit
+from seriesgate.programs import gateway_program, server_program
+from seriesgate.settings import GatewaySettings
 from seriesgate.supervisor import supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ScpHost = Annotated[str | None, typer.Option(help="Address that the Storage SCP listens on.")]
 ScpPort = Annotated[int | None, typer.Option(help="Port of the Storage SCP.")]
@@ -32,8 +30,6 @@ DurabilityOption = Annotated[
 ]
 ServerUrl = Annotated[str | None, typer.Option(help="Server that series are registered with.")]
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database of the server.")]
-
-_Program: TypeAlias = Callable[[asyncio.Event, Callable[[str], None]], Awaitable[None]]
 
 
 def up(
@@ -72,8 +68,8 @@ def up(
     )
     code = supervise(
         [
-            ("server", partial(_main, partial(_server, settings.server))),
-            ("gateway", partial(_main, partial(_gateway, gateway_settings))),
+            ("server", partial(server_program, settings.server)),
+            ("gateway", partial(gateway_program, gateway_settings)),
         ],
         partial(_announce, gateway_settings),
     )
@@ -105,7 +101,7 @@ def gateway(
         gateway__durability=durability,
         gateway__server_url=server_url,
     )
-    _run_alone("gateway", partial(_gateway, settings.gateway))
+    _run_alone("gateway", partial(gateway_program, settings.gateway))
 
 
 def server(
@@ -121,65 +117,12 @@ def server(
     settings = settings_or_exit(
         config, server__host=host, server__port=port, server__database_url=database_url
     )
-    _run_alone("server", partial(_server, settings.server))
+    _run_alone("server", partial(server_program, settings.server))
 
 
-# Each program loads its own libraries only, in its own process: that halves start and memory.
-
-
-async def _gateway(
-    settings: GatewaySettings, stop: asyncio.Event, on_ready: Callable[[str], None]
-) -> None:
-    from seriesgate.wiring.gateway import run_gateway  # noqa: PLC0415 - see above
-
-    await run_gateway(settings, stop, on_ready)
-
-
-async def _server(
-    settings: ServerSettings, stop: asyncio.Event, on_ready: Callable[[str], None]
-) -> None:
-    from seriesgate.wiring.server import run_server  # noqa: PLC0415 - see above
-
-    await run_server(settings, stop, on_ready)
-
-
-def _run_alone(name: str, program: _Program) -> None:
+def _run_alone(name: str, program: Callable[[Callable[[str], None]], int]) -> None:
     multiprocessing.current_process().name = name
-    raise typer.Exit(_main(program, lambda address: _say(f"the {name} listens: {address}")))
-
-
-def _main(program: _Program, on_ready: Callable[[str], None]) -> int:
-    """Run one program to its end in this process; return its exit code."""
-    _configure_logging()
-    try:
-        asyncio.run(_until_signalled(program, on_ready))
-    except CannotStart as error:
-        return fail(str(error)).exit_code
-    return 0
-
-
-async def _until_signalled(program: _Program, on_ready: Callable[[str], None]) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        loop.add_signal_handler(signal.SIGINT, stop.set)
-    else:
-        loop.add_reader(parent.sentinel, stop.set)
-    await program(stop, on_ready)
-
-
-def _configure_logging() -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(processName)s: %(message)s",
-    )
-    # One line per request would name series; what matters is logged where it happens.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    for chatty in ("uvicorn", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    raise typer.Exit(program(lambda address: _say(f"the {name} listens: {address}")))
 
 
 def _announce(settings: GatewaySettings, addresses: dict[str, str]) -> None:

@@ -18,7 +18,11 @@ from seriesgate.adapters.modality.destination import Destination
 from seriesgate.adapters.modality.dicom_files import DicomFiles, find_dicom_files
 from seriesgate.adapters.modality.outgoing_instance import OutgoingInstance
 from seriesgate.adapters.modality.send_summary import Outcome, SendSummary
-from seriesgate.adapters.modality.synthetic_series import matrix_of_size, parse_shape, synthetic_study
+from seriesgate.adapters.modality.synthetic_series import (
+    matrix_of_size,
+    parse_shape,
+    synthetic_study,
+)
 from seriesgate.cli.options import EXIT_USAGE, fail
 from seriesgate.cli.peer_options import (
     DEFAULT_CALLED_AE,

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import FastAPI
-    from fastapi.routing import APIRoute
 
     from seriesgate.server.store import SeriesStore
 
@@ -33,15 +32,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await store.close()
+        try:
+            yield
+        finally:
+            await store.close()
 
     app = DescribedApp(
         title="seriesgate",
         summary="Keeps one row for each DICOM series that was received.",
         version=__version__,
         lifespan=lifespan,
-        generate_unique_id_function=_operation_id,
         # The pages that FastAPI would serve load their scripts from elsewhere, into an origin
         # that has patient data.
         docs_url=None,
@@ -57,7 +57,3 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)
     add_exception_handlers(app)
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name

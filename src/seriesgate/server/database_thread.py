@@ -41,7 +41,7 @@ class DatabaseThread(Generic[Item, Result]):
         self,
         commit: Callable[[Sequence[Item]], Sequence[Result | Exception]],
         *,
-        max_waiting: int = 10_000,
+        max_waiting: int = 2_000,
         max_group: int = 256,
     ) -> None:
         self._commit = commit

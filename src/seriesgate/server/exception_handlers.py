@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from seriesgate.server.problem import FieldError, ProblemError, problem_response
 from seriesgate.server.store import SeriesContradiction, StoreUnavailable
@@ -55,13 +56,26 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     return FieldError(field=field, message=error["msg"])
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
+def _allowed(request: Request) -> dict[str, str]:
+    """Give the Allow header of a path: of all its routes, where Starlette looks at the first."""
+    methods = {
+        method
+        for route in request.app.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in route.methods
+    }
+    return {"Allow": ", ".join(sorted(methods))}
+
+
+async def _answer(request: Request, error: Exception) -> Response:
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] | None = None
     match error:
         case HTTPException():
             status, detail, headers = HTTPStatus(error.status_code), error.detail, error.headers
             errors = error.errors if isinstance(error, ProblemError) else ()
+            if status is HTTPStatus.METHOD_NOT_ALLOWED:
+                headers = _allowed(request)
         case RequestValidationError():
             status, detail = HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid"
             # The first part of `loc` says where the parameter was: path, query or header.

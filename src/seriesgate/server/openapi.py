@@ -13,9 +13,15 @@ from seriesgate.server.problem import PROBLEM_MEDIA_TYPE, Problem
 if TYPE_CHECKING:
     from http import HTTPStatus
 
+    from fastapi.routing import APIRoute
     from pydantic import BaseModel
 
 _REFERENCE = "#/components/schemas/{model}"
+
+
+def operation_id(route: APIRoute) -> str:
+    """Name an operation like its function; a client that is generated names its method so."""
+    return route.name
 
 
 def reference(model: type[BaseModel]) -> dict[str, str]:

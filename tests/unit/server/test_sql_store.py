@@ -38,9 +38,9 @@ def store(engine):
 
 
 @pytest.fixture
-def other(tmp_path, engine):
+def other(engine):
     """Another program's connection to the same file."""
-    connection = sqlite3.connect(tmp_path / "series_data.db", timeout=0.0, isolation_level=None)
+    connection = sqlite3.connect(engine.url.database, timeout=0.0, isolation_level=None)
     yield connection
     connection.close()
 

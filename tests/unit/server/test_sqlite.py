@@ -106,9 +106,9 @@ def test_reading_transaction_needs_no_write_lock(engine, other):
 
 
 def test_change_of_the_schema_is_rolled_back_with_its_transaction(engine, other):
-    with pytest.raises(ZeroDivisionError), engine.begin() as connection:
+    with engine.connect() as connection:
         connection.execute(text("CREATE TABLE u (a)"))
-        1 / 0  # noqa: B018 - what fails does not matter
+        connection.rollback()
     assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("t",)]
 
 
@@ -121,7 +121,7 @@ def test_error_does_not_name_the_values(engine, other):
 
 
 def test_journal_mode_that_can_not_be_set_is_an_error(path):
-    """Here because another program reads the file; elsewhere because a share has no shared memory."""
+    """Here as another program holds the file; elsewhere as a network share can't have a log."""
     reader = sqlite3.connect(path, isolation_level=None)
     reader.execute("CREATE TABLE t (a)")
     reader.execute("BEGIN EXCLUSIVE")

@@ -19,7 +19,10 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import build_context
 
-from seriesgate.adapters.modality.association_errors import AssociationError, AssociationRejectedError
+from seriesgate.adapters.modality.association_errors import (
+    AssociationError,
+    AssociationRejectedError,
+)
 from seriesgate.adapters.modality.outgoing_instance import StorageContext
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 

@@ -14,7 +14,10 @@ import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from seriesgate.adapters.modality.association_errors import AssociationError, InstanceUnreadableError
+from seriesgate.adapters.modality.association_errors import (
+    AssociationError,
+    InstanceUnreadableError,
+)
 from seriesgate.adapters.modality.association_negotiation import (
     VERIFICATION,
     Negotiated,

@@ -7,11 +7,11 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from seriesgate.server.openapi import problems
+from seriesgate.server.openapi import operation_id, problems
 from seriesgate.server.routes.store import Store
 from seriesgate.server.store import StoreUnavailable
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], generate_unique_id_function=operation_id)
 
 _PATIENCE = 2.0  # seconds; whoever asks has given up after that
 

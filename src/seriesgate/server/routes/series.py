@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from seriesgate.server.cursor import decode_cursor, encode_cursor
-from seriesgate.server.openapi import problems
+from seriesgate.server.openapi import operation_id, problems
 from seriesgate.server.problem import FieldError, ProblemError
 from seriesgate.server.report_request import (
     REPORT_REQUEST,
@@ -19,7 +19,7 @@ from seriesgate.server.report_request import (
 from seriesgate.server.routes.store import Store, store_of
 from seriesgate.server.store import Outcome, SeriesFilter, StoredSeries
 
-router = APIRouter(tags=["series"])
+router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
 
 # A database or a log may choke on control characters; no value that is kept has any.
 _VALUE = r"^[^\x00-\x1f\x7f-\x9f]*$"

@@ -171,6 +171,7 @@ def _measure_all(arguments: argparse.Namespace) -> Results:
     machine.check_disk(arguments.folder)
     rounds = arguments.rounds or (_QUICK_ROUNDS if arguments.quick else 5)
     with tempfile.TemporaryDirectory(prefix="seriesgate-bench-", dir=arguments.folder) as folder:
+        machine.spread_folders(Path(folder))
         run = Run(Path(folder), rounds, quick=arguments.quick)
         for part in arguments.parts:
             run.part(part)

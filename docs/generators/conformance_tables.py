@@ -75,6 +75,13 @@ STATUSES = {
         True,
         "do not send again; look at the sender",
     ),
+    StoreStatus.PROCESSING_FAILURE: Status(
+        "Failure",
+        "Processing Failure",
+        "an internal error; the log says where",
+        False,
+        "send again; report the line of the log",
+    ),
     StoreStatus.OUT_OF_RESOURCES: Status(
         "Failure",
         "Refused: Out of Resources",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import re
@@ -21,7 +22,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 # What stays resident after all is given back: free lists and the grain of the allocator.
-_LEFT_OVER = 3 * MIB
+_LEFT_OVER = 1 * MIB
 
 _RECEIVING_THREADS = {"association", "storage-scp"}
 _FILE_EVENTS = ("open", "os.", "shutil.", "tempfile.")
@@ -55,6 +56,7 @@ class Footprint:
     def of(cls, folder: Path, state: Path) -> Footprint:
         """Return the footprint; of `folder`, all is noted but what is in `state`."""
         descriptors = open_descriptors()
+        _return_free_memory()
         return cls(
             folder,
             state,
@@ -84,6 +86,13 @@ def older_objects_set_aside() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+def _return_free_memory() -> None:
+    """Have the allocator of the C library return what is free, so that what stays is in use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it
+    if trim is not None:
+        trim(0)
 
 
 def reset_peak_memory() -> None:

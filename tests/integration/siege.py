@@ -153,8 +153,7 @@ def besieged(
         _warm_up(siege)
         if rehearsal is not None:
             rehearsal(siege)
-            peers.close()
-            receiver.wait_until_idle()
+            _disperse(siege)
         before = Footprint.of(folder, state)
         reset_peak_memory()
         with confined_to(state):
@@ -162,8 +161,7 @@ def besieged(
                 yield siege
             if has_canary:
                 receiver.canary()
-            peers.close()
-            receiver.wait_until_idle()
+            _disperse(siege)
         growth = peak_memory() - before.resident
         assert growth < grows_by, f"grew by {growth / MIB:.1f} MiB under attack"
         _check_stored(siege)
@@ -213,11 +211,16 @@ def _warm_up(siege: Siege) -> None:
         assert peer.store(sop, _WARM_UP_SERIES) == 0x0000
     assert [report.InstancesInSeries for report in siege.reports()] == [len(sops)]
     receiver.spool.release(_WARM_UP_SERIES, sops)
-    siege.peers.close()
-    receiver.wait_until_idle()
-    receiver.canary()
-    receiver.wait_until_idle()
+    _disperse(siege)
     assert receiver.files() == []
+
+
+def _disperse(siege: Siege) -> None:
+    """Close all peers and wait until the receiver has noticed it of each."""
+    siege.peers.close()
+    # Who comes after them is served after them.
+    siege.receiver.associate().close()
+    siege.receiver.wait_until_idle()
 
 
 @contextmanager

@@ -16,7 +16,9 @@ from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool, SpoolUnusable
+from seriesgate.gateway.intake import Intake
 from seriesgate.listener import ListenError
+from seriesgate.upper_layer.acceptor import AcceptorConnection
 
 
 @pytest.fixture
@@ -102,13 +104,29 @@ def test_failing_disk_is_a700_and_the_next_instance_works(tmp_path, failing, err
         assert len(receiver.files()) == 1
 
 
-def test_bug_in_one_association_ends_that_one_only(receiver):
+@pytest.mark.parametrize("place", ["begin", "write", "finish"])
+def test_bug_in_the_receiver_is_0110_for_one_instance_and_names_no_patient(receiver, caplog, place):
+    target = {
+        "begin": (Intake, "begin"),
+        "write": (HeaderScanner, "feed"),
+        "finish": (FileSpool, "_claim"),
+    }[place]
+    with closing(receiver.associate()) as peer:
+        with mock.patch.object(*target, side_effect=ZeroDivisionError("Doe^Jane")):
+            assert peer.store() == 0x0110
+        assert receiver.intake.open_counts() == (0, 0)
+        assert peer.store() == 0x0000
+    assert receiver.incoming() == []
+    assert "internal error: ZeroDivisionError" in caplog.text
+    assert "Doe" not in caplog.text
+
+
+def test_bug_in_an_association_ends_that_one_only(receiver):
     broken = receiver.associate()
     other = receiver.associate()
-    with mock.patch.object(HeaderScanner, "feed", side_effect=ZeroDivisionError("Doe^Jane")):
+    with mock.patch.object(AcceptorConnection, "next_event", side_effect=ZeroDivisionError):
         broken.begin_store()
-        broken.send(wire.p_data(wire.pdv(MR_CONTEXT, wire.LAST, mr_data_set())))
-        assert broken.receive()[0] in {0x00, 0x07}
+        assert broken.receive()[0] == 0x00
     assert other.store() == 0x0000
     assert receiver.incoming() == []
     broken.close()

@@ -14,14 +14,10 @@ import socket
 import struct
 import threading
 import time
-import traceback
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.intake import RefusalReason, Refused, Stored, StoreOutcome
-from seriesgate.gateway.ports import StoreRequest
+from seriesgate.adapters.store_service import StoreService, log_internal_error, printable
 from seriesgate.upper_layer.acceptor import AcceptorConnection
-from seriesgate.upper_layer.dimse import StoreStatus
 from seriesgate.upper_layer.events import (
     NEED_DATA,
     Abort,
@@ -41,7 +37,6 @@ from seriesgate.upper_layer.events import (
     RequestRefused,
     StoreInterrupted,
     StoreRequested,
-    StoreResponse,
     TimedOut,
 )
 from seriesgate.upper_layer.states import State
@@ -50,7 +45,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from seriesgate.gateway.intake import InstanceReceiver, InstanceReception
+    from seriesgate.gateway.intake import InstanceReceiver
     from seriesgate.upper_layer.events import RejectAssociation
     from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
@@ -67,11 +62,6 @@ _SEND_TIMEOUT = 30
 _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 # Linux only; elsewhere the sender's Nagle costs what it costs.
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-
-_STATUS = {
-    RefusalReason.OUT_OF_RESOURCES: StoreStatus.OUT_OF_RESOURCES,
-    RefusalReason.CANNOT_UNDERSTAND: StoreStatus.CANNOT_UNDERSTAND,
-}
 
 
 class Association:
@@ -95,17 +85,15 @@ class Association:
         self.peer_host = peer_host
         self.began = time.monotonic()
         self._socket = connection
-        self._receiver = receiver
         self._tls = tls
         self._handshake_timeout = policy.artim_timeout
         self._admit = admit
         self._rejected = rejected
         self._ended = ended
         self._acceptor = AcceptorConnection(policy, self.began)
+        self._store = StoreService(receiver, self._acceptor)
         self._buffer = memoryview(bytearray(_HANDSHAKE_BUFFER))
-        self._reception: InstanceReception | None = None
         self._calling_ae_title = ""
-        self._outcomes: Counter[str] = Counter()
         self._is_draining = False
         self._is_over = False
 
@@ -136,15 +124,10 @@ class Association:
         except OSError as error:
             self._end(f"connection lost ({error.strerror or type(error).__name__})")
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the others
-            # The text of an unexpected exception may quote data; where it was raised does not.
-            place = traceback.extract_tb(error.__traceback__)[-1]
-            _log.error(
-                "internal error: %s at %s:%s", type(error).__name__, place.filename, place.lineno
-            )
+            log_internal_error(error)
             self._end("internal error")
         finally:
-            if self._reception is not None:
-                self._reception.abandon()
+            self._store.abandon()
             self._socket.close()
             self._ended(self)
 
@@ -184,22 +167,19 @@ class Association:
         next_event = self._acceptor.next_event
         while (event := next_event()) is not NEED_DATA:
             self._handle(event)
-        is_between = self._reception is None and self._acceptor.state is State.ESTABLISHED
+        is_between = not self._store.is_busy and self._acceptor.state is State.ESTABLISHED
         if self._is_draining and is_between:
             self._acceptor.send(Abort(), time.monotonic())
             self._end("aborted: the gateway stops")
 
     def _handle(self, event: Event) -> None:
         match event:
-            case DataSetFragment(data):
-                if self._reception is not None:
-                    self._reception.write(data)
+            case DataSetFragment() | StoreRequested() | StoreInterrupted():
+                self._store.handle(event, self._calling_ae_title)
             case DataSetEnded():
-                self._finish_store()
-            case StoreRequested():
-                self._begin_store(event)
-            case StoreInterrupted():
-                self._interrupt_store()
+                self._store.handle(event, self._calling_ae_title)
+                # At once: a sender that runs ahead has more in the buffer.
+                self._flush()
             case AssociationRequested(request):
                 self._calling_ae_title = printable(request.calling_ae_title)
                 answer = self._admit(self) or AcceptAssociation()
@@ -211,9 +191,9 @@ class Association:
                 self._rejected(self)
                 self._end(f"rejected ({result}/{source}/{reason})")
             case EchoAnswered():
-                self._outcomes["echoes"] += 1
+                self._store.outcomes["echoes"] += 1
             case RequestRefused(_, status):
-                self._outcomes[f"refused {status:04X}"] += 1
+                self._store.outcomes[f"refused {status:04X}"] += 1
             case _:
                 self._handle_end(event)
 
@@ -232,32 +212,6 @@ class Association:
             case ConnectionClosed():
                 self._is_over = True
 
-    def _begin_store(self, event: StoreRequested) -> None:
-        self._reception = self._receiver.begin(
-            StoreRequest(
-                calling_ae_title=self._calling_ae_title,
-                transfer_syntax_uid=event.transfer_syntax_uid,
-                sop_class_uid=event.abstract_syntax,
-                sop_instance_uid=event.request.affected_sop_instance_uid,
-            )
-        )
-
-    def _finish_store(self) -> None:
-        if self._reception is None:
-            raise AssertionError("a data set ended that never began")
-        outcome = self._reception.finish()
-        self._reception = None
-        response = _response(outcome)
-        self._outcomes["stored" if isinstance(outcome, Stored) else "refused"] += 1
-        self._acceptor.send(response, time.monotonic())
-        self._flush()
-
-    def _interrupt_store(self) -> None:
-        if self._reception is not None:
-            self._reception.abandon()
-            self._reception = None
-            self._outcomes["incomplete"] += 1
-
     def _flush(self) -> None:
         data = self._acceptor.data_to_send()
         if data:
@@ -265,7 +219,9 @@ class Association:
 
     def _end(self, how: str) -> None:
         """Log the one line that an association leaves."""
-        counts = ", ".join(f"{count} {what}" for what, count in sorted(self._outcomes.items()))
+        counts = ", ".join(
+            f"{count} {what}" for what, count in sorted(self._store.outcomes.items())
+        )
         _log.info(
             "association of %s at %s: %s; %s in %.1f s",
             repr(self._calling_ae_title),
@@ -282,23 +238,6 @@ def _keep_alive(connection: socket.socket) -> None:
     for name, value in _KEEP_ALIVE.items():
         if hasattr(socket, name):  # elsewhere the system's own times apply
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def printable(text: str) -> str:
-    """Return a peer's text with all but printable ASCII replaced: fit for reports and logs."""
-    return "".join(character if " " <= character <= "~" else "?" for character in text)
-
-
-def _response(outcome: StoreOutcome) -> StoreResponse:
-    match outcome:
-        case Stored(matches_request=True):
-            return StoreResponse(StoreStatus.SUCCESS)
-        case Stored():
-            return StoreResponse(
-                StoreStatus.DATA_SET_MISMATCH_WARNING, "Stored; command and data set differ"
-            )
-        case Refused(reason, comment):
-            return StoreResponse(_STATUS[reason], printable(comment)[:64].replace("\\", "/"))
 
 
 def _timeval(seconds: float) -> bytes:

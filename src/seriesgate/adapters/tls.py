@@ -1,4 +1,4 @@
-"""TLS for the Storage SCP, by the BCP 195 RFC 9325 profiles of PS3.15 B.12 and B.13."""
+"""TLS for the Storage SCP, by BCP 195 (RFC 9325), as the profile of PS3.15 B.12 asks."""
 
 from __future__ import annotations
 

@@ -76,8 +76,6 @@ def _lock(path: Path) -> BinaryIO:
 
 
 def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-    # Off: the driver would begin transactions by itself, late and not before DDL.
-    connection.isolation_level = None
     for name, value in _PRAGMAS.items():
         connection.execute(f"PRAGMA {name}={value}")
         (actual,) = connection.execute(f"PRAGMA {name}").fetchone()
@@ -86,5 +84,6 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
+    # The driver would begin it by itself, but late, and not at all before a change of the schema.
     read_only = connection.get_execution_options().get("read_only", False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

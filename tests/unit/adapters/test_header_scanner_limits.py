@@ -119,9 +119,7 @@ def test_deep_sequences_of_defined_length_are_skipped_as_one():
 # Deflated data sets
 
 
-@pytest.mark.parametrize(
-    "syntax", [DEFLATED, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"]
-)
+@pytest.mark.parametrize("syntax", [DEFLATED, "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"])
 def test_deflated_data_set_is_inflated(syntax):
     assert scan(deflate(EXPLICIT_LE.data_set()), syntax) == HEADER
 

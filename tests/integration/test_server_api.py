@@ -193,7 +193,7 @@ def test_alive_but_not_ready_while_the_database_is_broken(client):
 
 
 def test_not_ready_while_the_database_does_not_answer(client, monkeypatch):
-    monkeypatch.setattr(client.store, "check", lambda: asyncio.sleep(3600))
+    monkeypatch.setattr(client.store, "check", lambda: asyncio.sleep(5))
     monkeypatch.setattr("seriesgate.server.routes.health._PATIENCE", 0.001)
     assert_problem(client.get("/readyz"), 503)
 

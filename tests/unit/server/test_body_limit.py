@@ -124,6 +124,15 @@ def test_body_that_does_not_end_in_time_is_refused():
     assert request.was_read == b"the first part"
 
 
+def test_body_that_trickles_for_ever_is_refused_in_the_same_time():
+    class Trickle(Request):
+        async def receive(self):
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": b"", "more_body": True}
+
+    assert Trickle(timeout=0.01).run() == 408
+
+
 def test_waiting_for_the_disconnect_is_not_bounded():
     """A long answer asks `receive` for the client's disconnect, after the body."""
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from bench.peers import AE_TITLE
 from bench.programs import BenchmarkError
 
-from seriesgate.adapters.modality.dimse_requests import decode_response, encode_c_store_request
+from seriesgate.modality.dimse_requests import decode_response, encode_c_store_request
 from seriesgate.upper_layer.codec import decode, encode
 from seriesgate.upper_layer.pdu import (
     AAssociateAc,
@@ -32,7 +32,7 @@ from seriesgate.upper_layer.pdu import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from seriesgate.adapters.modality.synthetic_series import SyntheticInstance
+    from seriesgate.modality.synthetic_series import SyntheticInstance
 
 _TIMEOUT = 60.0
 _CONTEXT_ID = 1

@@ -97,14 +97,14 @@ def _stems(groups: Sequence[tuple[str, dict[str, float]]]) -> Iterator[str]:
     """Draw a line with a dot for each receiver, one group below the other."""
     if not groups:
         return
-    scale = _scale([value for _, values in groups for value in values.values()], 175, 455)
-    rows = sum(len(values) + 2 for _, values in groups)
+    scale = _scale([value for _, values in groups for value in values.values()], 175, 430)
+    rows = sum(len(values) + 2 for _, values in groups) - 1
     bottom = 20 + rows * _ROW
     for tick in scale.decades():
         x = scale.at(tick)
         yield f'<line class="grid" x1="{x}" y1="40" x2="{x}" y2="{bottom}"/>'
         yield _text(x, bottom + 16, f"{tick:g}", "axis", "middle")
-    yield _text(315, bottom + 34, "ms per instance, logarithmic", "axis", "middle")
+    yield _text(302, bottom + 34, "ms per instance, logarithmic", "axis", "middle")
     y = 24
     for title, values in groups:
         yield _text(10, y, title, "title")
@@ -123,10 +123,10 @@ def _curves(lines: dict[str, list[tuple[int, float]]]) -> Iterator[str]:
     """Draw time over size, one line for each receiver, each named at its right end."""
     if not lines:
         return
-    left, right, top, bottom = 545, 800, 45, 370
+    left, right, top, bottom = 570, 820, 45, 370
     across = _LogScale(NETWORK_SIZES[0], NETWORK_SIZES[-1], left, right)
     upwards = _scale([value for line in lines.values() for _, value in line], bottom, top)
-    yield _text(left - 35, 24, f"storescu, default options, network with MTU {_MTU}", "title")
+    yield _text(left - 45, 24, f"storescu, default options, network with MTU {_MTU}", "title")
     for tick in upwards.decades():
         y = upwards.at(tick)
         yield f'<line class="grid" x1="{left}" y1="{y}" x2="{right}" y2="{y}"/>'

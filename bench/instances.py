@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread
 
 from seriesgate.adapters.spool.part10 import FileMeta, encode_head
-from seriesgate.adapters.modality.synthetic_series import StudyShape, matrix_of_size, synthetic_study
+from seriesgate.modality.synthetic_series import (
+    StudyShape,
+    matrix_of_size,
+    synthetic_study,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from seriesgate.adapters.modality.synthetic_series import SyntheticInstance
+    from seriesgate.modality.synthetic_series import SyntheticInstance
 
 # What an instance has besides its pixels, roughly.
 _HEADER_SIZE = 1024

@@ -23,7 +23,7 @@ from bench.programs import BenchmarkError
 if TYPE_CHECKING:
     from bench.gate import Gate
 
-    from seriesgate.adapters.modality.synthetic_series import SyntheticInstance
+    from seriesgate.modality.synthetic_series import SyntheticInstance
 
 QUIET_PERIOD = 1.0
 _KILOBYTES = 2
@@ -40,7 +40,7 @@ def measure(folder: Path, *, quick: bool) -> dict[str, float]:
     with running_gate(folder, quiet_period=QUIET_PERIOD) as gate:
         _one_by_one(gate, 1)  # warms up
         delays = {"idle": _one_by_one(gate, alone), "burst": _all_at_once(gate, together)}
-    return {
+    return {"series at once": together} | {
         f"latency {name} p{percent} ms": 1000 * _percentile(values, percent / 100)
         for name, values in delays.items()
         for percent in (50, 99)

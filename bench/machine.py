@@ -29,7 +29,7 @@ def describe(folder: Path) -> dict[str, str]:
         "processors": str(os.cpu_count()),
         "memory": f"{memory:.0f} GB",
         "system": f"{platform.system()} {kernel[0] if kernel else ''}, {platform.machine()}",
-        "file system": file_system(folder),
+        "file system": file_system(folder) + ("" if has_journal(folder) else ", no journal"),
         "one write of 10 KB and its fsync": f"{1000 * sync_seconds(folder):.2f} ms",
         "Python": platform.python_version(),
         "DCMTK": _said_by("storescp", "--version", r"v([0-9.]+)"),
@@ -49,23 +49,35 @@ def check_disk(folder: Path) -> None:
 
 
 def spread_folders(folder: Path) -> None:
-    """Let ext4 put each new folder below `folder` into a block group of its own.
+    """Have each new folder below `folder` in a block group of its own, on ext4 without a journal.
 
-    Without a journal it searches a group past every file that was removed from it in the last
-    minutes: what one measurement removes would slow down the next.
+    There, making a file means searching the group past every file that was removed from it in the
+    last minutes: what one measurement removes would slow down the next.
     """
-    if file_system(folder) == "ext4":
+    if not has_journal(folder):
         subprocess.run(["chattr", "+T", str(folder)], check=True)
 
 
 def file_system(folder: Path) -> str:
     """Return the type of the file system that holds `folder`."""
+    return _mount(folder)[1]
+
+
+def has_journal(folder: Path) -> bool:
+    """Return whether the file system of `folder` has a journal; only of ext4 it may be False."""
+    device, kind = _mount(folder)
+    journals = Path("/proc/fs/jbd2").glob(f"{Path(device).resolve().name}-*")
+    return kind != "ext4" or any(journals)
+
+
+def _mount(folder: Path) -> tuple[str, str]:
+    """Return the device and the type of the file system that holds `folder`."""
     resolved = folder.resolve()
     mounts = {}
     for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
-        _, place, kind, *_ = line.split()
+        device, place, kind, *_ = line.split()
         if resolved.is_relative_to(place):
-            mounts[place] = kind
+            mounts[place] = device, kind
     return mounts[max(mounts, key=len)]
 
 

@@ -53,7 +53,7 @@ class Run:
     """One run: measures into `results`, with everything that it makes below `folder`."""
 
     def __init__(self, folder: Path, rounds: int, *, quick: bool) -> None:
-        self.results = Results(machine.describe(folder), rounds)
+        self.results = Results(machine.describe(folder), rounds, quick)
         self._folder = folder
         self._quick = quick
 

@@ -55,6 +55,10 @@ repeats all of it and writes this page; every sample is in [benchmarks.json](ben
 ![Time per instance](benchmarks.svg)
 """
 
+_QUICK = """\
+> This was a quick try: its figures are not for comparison.
+"""
+
 _METHOD = f"""\
 ## Method
 
@@ -85,7 +89,7 @@ _METHOD = f"""\
 
 def render(results: Results) -> str:
     """Return the page."""
-    sections = [_INTRODUCTION, _targets(results)]
+    sections = [_INTRODUCTION, _QUICK if results.quick else "", _targets(results)]
     sections += [_loopback(results, title) for title in _TABLES]
     sections += [_network(results), _latency(results), _memory(results)]
     sections += [_METHOD, _machine(results)]
@@ -116,17 +120,24 @@ def _loopback(results: Results, title: str) -> str:
     for workload, subject in _TABLES[title].items():
         summaries = results.summaries(workload.name)
         if summaries:
-            total = workload.instances * workload.associations
-            parts += [f"{subject}, {total} instances on loopback:", "", *_receivers(summaries), ""]
+            parts += [f"{subject}, on loopback:", "", *_receivers(summaries), ""]
     return _section(title, parts) if parts else ""
 
 
 def _receivers(summaries: dict[str, Summary]) -> Iterator[str]:
     ours = summaries[PROCESS.name].elapsed
-    head = ("", "ms per instance", "process = 1", "CPU: user, system (ms)", "peak memory (MB)")
+    head = (
+        "",
+        "instances",
+        "ms per instance",
+        "process = 1",
+        "CPU: user, system (ms)",
+        "peak memory (MB)",
+    )
     rows = [
         (
             name,
+            str(each.instances),
             f"{number(each.elapsed)} ({number(each.fastest)} to {number(each.slowest)})",
             number(each.elapsed / ours),
             f"{number(each.user)}, {number(each.system)}",
@@ -135,7 +146,7 @@ def _receivers(summaries: dict[str, Summary]) -> Iterator[str]:
         for name in _ORDER
         if (each := summaries.get(name))
     ]
-    return _table(head, rows, "lrrrr")
+    return _table(head, rows, "lrrrrr")
 
 
 def _network(results: Results) -> str:
@@ -165,7 +176,7 @@ def _latency(results: Results) -> str:
         (subject, *(number(figures[f"latency {name} p{percent} ms"]) for percent in (50, 99)))
         for name, subject in (
             ("idle", "series of one instance, one after the other"),
-            ("burst", "200 series that close at once"),
+            ("burst", f"{figures['series at once']:.0f} series that close at once"),
         )
     ]
     head = ("ms beyond the quiet period", "median", "p99")

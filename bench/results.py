@@ -38,15 +38,19 @@ class Summary:
     user: float
     system: float
     peak_rss: float
-    seconds: float
+    instances: int
 
 
 @dataclass
 class Results:
-    """All that one run measured. `figures` are single numbers by name; `machine` says where."""
+    """All that one run measured. `figures` are single numbers by name; `machine` says where.
+
+    `quick` says that it was only a try.
+    """
 
     machine: dict[str, str] = field(default_factory=dict)
     rounds: int = 0
+    quick: bool = False
     samples: list[Sample] = field(default_factory=list)
     figures: dict[str, float] = field(default_factory=dict)
 
@@ -79,5 +83,5 @@ def _summary(samples: list[Sample]) -> Summary:
         user=median(1000 * sample.user / sample.instances for sample in samples),
         system=median(1000 * sample.system / sample.instances for sample in samples),
         peak_rss=median(sample.peak_rss for sample in samples),
-        seconds=median(sample.seconds for sample in samples),
+        instances=samples[0].instances,
     )

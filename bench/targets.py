@@ -151,31 +151,31 @@ _LIMITS: tuple[tuple[str, str, str, Callable[[float], bool]], ...] = (
     ),
     (
         "latency burst p99 ms",
-        "the same with 200 series closing at once, p99",
+        "the same with {series at once:,.0f} series closing at once, p99",
         "≤ 250 ms",
         lambda value: value <= 250,
     ),
     (
         "memory after delivery MB",
-        "memory after 100,000 instances, all delivered",
+        "memory after {instances:,.0f} instances, all delivered",
         "≤ 150 MB",
         lambda value: value <= 150,
     ),
     (
         "memory with all in the spool MB",
-        "memory after 100,000 instances, none delivered",
+        "memory after {instances:,.0f} instances, none delivered",
         "≤ 150 MB",
         lambda value: value <= 150,
     ),
     (
         "memory with open series MB",
-        "memory with 5,000 open series",
+        "memory with {open series:,.0f} open series",
         "≤ 150 MB",
         lambda value: value <= 150,
     ),
     (
         "restart s",
-        "restart with 100,000 spooled instances, until it accepts",
+        "restart with {instances:,.0f} spooled instances, until it accepts",
         "< 3 s",
         lambda value: value < 3,
     ),
@@ -198,8 +198,9 @@ def _figures(results: Results) -> Iterator[Verdict]:
     for name, subject, target, holds in _LIMITS:
         if name in results.figures:
             value = results.figures[name]
-            unit = target.rpartition(" ")[2].replace("second", "/s")
-            yield Verdict(subject, target, f"{number(value)} {unit}", holds(value))
+            unit = target.partition(" ")[2].partition(" ")[2]
+            measured = f"{number(value)} {unit}"
+            yield Verdict(subject.format_map(results.figures), target, measured, holds(value))
 
 
 def number(value: float) -> str:

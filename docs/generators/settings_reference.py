@@ -20,8 +20,8 @@ def render() -> str:
         "# Settings",
         "",
         "In `seriesgate.toml` (or the file named by `--config`), as environment variables, or as",
-        "flags of the commands. Flags win over variables, variables over the file. A wrong value is",
-        "one line that names the key; `seriesgate config check` looks without starting anything.",
+        "flags of the commands. Flags win over variables, variables over the file. A wrong value",
+        "is one line that names the key; `seriesgate config check` looks and starts nothing.",
     ]
     for section, model in (("gateway", settings.gateway), ("server", settings.server)):
         lines += ["", f"## `[{section}]`", "", (type(model).__doc__ or "").strip(), ""]

@@ -18,8 +18,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import A_ASSOCIATE_RQ
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE, encode, mr_instance
 
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

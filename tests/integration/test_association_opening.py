@@ -18,15 +18,15 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.adapters.modality.association_errors import (
+from seriesgate.modality.association_errors import (
     AssociationError,
     AssociationRejectedError,
     PeerUnreachableError,
 )
-from seriesgate.adapters.modality.association_requestor import AssociationRequestor
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
-from seriesgate.adapters.modality.storage_scu import echo
+from seriesgate.modality.association_requestor import AssociationRequestor
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.modality.storage_scu import echo
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 # Long enough for the slowest machine, and for the tests in which nobody answers short enough.

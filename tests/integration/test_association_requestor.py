@@ -28,16 +28,16 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.adapters.modality.association_errors import (
+from seriesgate.modality.association_errors import (
     AssociationError,
     InstanceUnreadableError,
 )
-from seriesgate.adapters.modality.association_requestor import AssociationRequestor, Stored
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
-from seriesgate.adapters.modality.pdu_stream import PduStream
+from seriesgate.modality.association_requestor import AssociationRequestor, Stored
+from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.modality.pdu_stream import PduStream
 
 if TYPE_CHECKING:
-    from seriesgate.adapters.modality.destination import Destination
+    from seriesgate.modality.destination import Destination
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 # Long enough for the slowest machine, and for the tests in which nobody answers short enough.

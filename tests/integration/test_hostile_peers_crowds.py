@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CYCLES = 300
 SILENT_CONNECTIONS = 600
 ASSOCIATIONS_AT_ONCE = 200
-STORES_BESIDE_THE_MOB = 200
+STORES_BESIDE_THE_MOB = 100
 
 ASSOCIATED = 0x02
 OVER_LIMIT = (0x03, b"\0\2\3\2")
@@ -69,7 +69,10 @@ def test_silent_connections_are_bounded_and_keep_nobody_out(tmp_path):
     most = storage_scp._MAX_PENDING
     # Each has a thread and a small buffer.
     bound = most * 32 * KIB
-    with many_descriptors(), besieged(tmp_path, grows_by=bound, rehearsal=connect_silently) as siege:
+    with (
+        many_descriptors(),
+        besieged(tmp_path, grows_by=bound, rehearsal=connect_silently) as siege,
+    ):
         silent = connect_silently(siege)
         siege.receiver.canary()
         wait_for("the oldest are cut", lambda: association_threads() <= most + 2)
@@ -102,7 +105,9 @@ def test_associations_over_the_limit_are_rejected_at_once_and_the_others_lose_no
             peer.send(wire.associate_rq())
         answers = [peer.receive() for peer in crowd]
         assert monotonic() - began < 1.0
-        served = [peer for peer, (kind, _) in zip(crowd, answers, strict=True) if kind == ASSOCIATED]
+        served = [
+            peer for peer, (kind, _) in zip(crowd, answers, strict=True) if kind == ASSOCIATED
+        ]
         assert len(served) == limit
         assert answers.count(OVER_LIMIT) == ASSOCIATIONS_AT_ONCE - limit
         for number, peer in enumerate(served):
@@ -185,18 +190,21 @@ def test_visit_leaves_one_line_in_the_log_at_most(tmp_path, visit):
         assert siege.log.count - before == 20
 
 
+_REQUEST, _COMMAND = wire.associate_rq(), wire.command_pdu(wire.c_store_rq())
 HELL = [
     b"",
     b"GET / HTTP/1.1\r\n\r\n",
     bytes.fromhex("0100FFFFFFFF") + bytes(64 * KIB),
     wire.associate_rq(user_information=wire.item(0x50, b"\x54\x00\xff\xff" * 10_000)),
     wire.associate_rq(contexts=wire.proposed(1, b"1", b"1") * 40_000),
-    wire.associate_rq() + wire.associate_rq(),
-    wire.associate_rq() + wire.command_pdu(bytes(64 * KIB)),
-    wire.associate_rq() + wire.command_pdu(wire.c_store_rq()) + wire.data_pdu(b"\xff" * MIB),
-    wire.associate_rq() + wire.store(mr_data_set(sop="6.6.6", series="6.6"))[:-10],
-    wire.associate_rq() + wire.command_pdu(wire.c_echo_rq(), context_id=1) * 2000,
-    wire.associate_rq() + wire.command_pdu(wire.c_store_rq()) + wire.data_pdu(b"", last=False) * 9999,
+    _REQUEST + _REQUEST,
+    _REQUEST + wire.command_pdu(bytes(64 * KIB)),
+    _REQUEST + _COMMAND + wire.data_pdu(b"\xff" * MIB),
+    _REQUEST + wire.store(mr_data_set(sop="6.6.6", series="6.6"))[:-10],
+    _REQUEST + wire.command_pdu(wire.c_echo_rq(), context_id=1) * 2000,
+    wire.associate_rq()
+    + _COMMAND
+    + wire.data_pdu(b"", last=False) * 9999,
 ]
 _HELD_BY_THE_MOB = 30
 
@@ -281,8 +289,7 @@ def test_receiver_without_file_descriptors_recovers(tmp_path):
         resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
         try:
             with pytest.raises(OSError, match="Too many open files"):
-                while True:
-                    crowd.append(receiver.connect())
+                crowd.extend(receiver.connect() for _ in count())
         finally:
             for peer in crowd:
                 peer.close()

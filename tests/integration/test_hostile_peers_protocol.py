@@ -14,7 +14,7 @@ from tests.unit.upper_layer import wire
 
 MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
 
-# PS3.8 9.3.8: source and reason of an A-ABORT. Before an association it is the service user's (AA-1).
+# Source and reason of an A-ABORT (PS3.8 9.3.8). Before an association the user aborts (AA-1).
 BY_USER = (0, 0)
 UNEXPECTED_PDU = (2, 2)
 UNEXPECTED_PARAMETER = (2, 5)

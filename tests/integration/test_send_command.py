@@ -18,7 +18,7 @@ from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, MR_IMAGE_STORAGE, mr_insta
 from tests.integration.scps import free_port, pynetdicom_scp, receive_pdu, scripted_scp
 from typer.testing import CliRunner
 
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
+from seriesgate.modality.outgoing_instance import StorageContext
 from seriesgate.cli import app
 
 if TYPE_CHECKING:

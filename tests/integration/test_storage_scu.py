@@ -32,11 +32,11 @@ from tests.integration.scps import (
     storescp,
 )
 
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.dicom_files import find_dicom_files
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
-from seriesgate.adapters.modality.send_summary import Outcome
-from seriesgate.adapters.modality.storage_scu import echo, send
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.dicom_files import find_dicom_files
+from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.modality.send_summary import Outcome
+from seriesgate.modality.storage_scu import echo, send
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -27,16 +27,16 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.adapters.modality.association_errors import (
+from seriesgate.modality.association_errors import (
     AssociationError,
     AssociationRejectedError,
     PeerUnreachableError,
 )
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.dicom_files import find_dicom_files
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
-from seriesgate.adapters.modality.send_summary import Outcome
-from seriesgate.adapters.modality.storage_scu import echo, send
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.dicom_files import find_dicom_files
+from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.modality.send_summary import Outcome
+from seriesgate.modality.storage_scu import echo, send
 
 if TYPE_CHECKING:
     from typing import BinaryIO

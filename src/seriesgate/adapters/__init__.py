@@ -1,1 +1,1 @@
-"""The outside world of the gateway: network, disk, HTTP, metrics."""
+"""The outside world of the gateway: network, disk, HTTP."""

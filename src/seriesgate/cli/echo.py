@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from seriesgate.adapters.modality import storage_scu
-from seriesgate.adapters.modality.association_errors import AssociationError
 from seriesgate.cli.options import fail
 from seriesgate.cli.peer_options import (
     DEFAULT_CALLED_AE,
@@ -18,6 +16,8 @@ from seriesgate.cli.peer_options import (
     To,
     destination_or_exit,
 )
+from seriesgate.modality import storage_scu
+from seriesgate.modality.association_errors import AssociationError
 
 
 def echo(

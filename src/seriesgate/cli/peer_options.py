@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from seriesgate.adapters.modality.destination import Destination, parse_address
 from seriesgate.cli.options import EXIT_USAGE, fail
+from seriesgate.modality.destination import Destination, parse_address
 
 To = Annotated[
     str, typer.Option("--to", metavar="HOST:PORT", help="Where the Storage SCP listens.")

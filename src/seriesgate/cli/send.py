@@ -12,17 +12,6 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from seriesgate.adapters.modality import storage_scu
-from seriesgate.adapters.modality.association_errors import AssociationError
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.dicom_files import DicomFiles, find_dicom_files
-from seriesgate.adapters.modality.outgoing_instance import OutgoingInstance
-from seriesgate.adapters.modality.send_summary import Outcome, SendSummary
-from seriesgate.adapters.modality.synthetic_series import (
-    matrix_of_size,
-    parse_shape,
-    synthetic_study,
-)
 from seriesgate.cli.options import EXIT_USAGE, fail
 from seriesgate.cli.peer_options import (
     DEFAULT_CALLED_AE,
@@ -34,6 +23,17 @@ from seriesgate.cli.peer_options import (
     Timeout,
     To,
     destination_or_exit,
+)
+from seriesgate.modality import storage_scu
+from seriesgate.modality.association_errors import AssociationError
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.dicom_files import DicomFiles, find_dicom_files
+from seriesgate.modality.outgoing_instance import OutgoingInstance
+from seriesgate.modality.send_summary import Outcome, SendSummary
+from seriesgate.modality.synthetic_series import (
+    matrix_of_size,
+    parse_shape,
+    synthetic_study,
 )
 
 _EXIT_INTERRUPTED = 130

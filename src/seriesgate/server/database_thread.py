@@ -1,8 +1,8 @@
 """One thread for all work on a database, which commits waiting writes as a group.
 
-A commit that survives power loss costs several fsyncs, as much for one row as for a hundred. So
-the writes that arrive while one commit runs wait and go into the next, all of them: a lone client
-waits for nobody, and many clients share the fsyncs. Nothing is delayed on purpose.
+A commit that survives power loss waits for the disk, as long for one row as for a hundred. So the
+writes that arrive while one commit runs wait and go into the next, all of them: a lone client waits
+for nobody, and many clients share the wait for the disk. Nothing is delayed on purpose.
 
 The event loop never waits for the database: it awaits a future that this thread resolves, after
 the commit. The queue between them is bounded; when it is full the caller is told so at once.

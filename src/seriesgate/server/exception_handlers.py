@@ -62,7 +62,7 @@ def _allowed(request: Request) -> dict[str, str]:
         method
         for route in request.app.routes
         if route.matches(request.scope)[0] is not Match.NONE
-        for method in route.methods
+        for method in getattr(route, "methods", None) or ()
     }
     return {"Allow": ", ".join(sorted(methods))}
 

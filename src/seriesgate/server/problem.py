@@ -15,7 +15,6 @@ from starlette.responses import Response
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
@@ -33,8 +32,8 @@ class Problem(BaseModel):
     """An error, as `application/problem+json` (RFC 9457)."""
 
     type: Literal["about:blank"] = "about:blank"
-    title: str = Field(description="the name of the status", examples=["Unprocessable Content"])
-    status: int = Field(description="the HTTP status", examples=[422])
+    title: str = Field(description="the name of the status", examples=["Conflict"])
+    status: int = Field(description="the HTTP status", examples=[409])
     detail: str = Field(description="what is wrong, for people")
     errors: list[FieldError] = Field(default_factory=list)
 

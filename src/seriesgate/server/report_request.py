@@ -21,6 +21,8 @@ from seriesgate.server.openapi import reference
 from seriesgate.server.problem import FieldError, ProblemError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from starlette.requests import Request
 
 _JSON = "application/json"
@@ -88,7 +90,8 @@ def _check_media_type(content_type: str) -> None:
 def _in_utc(report: Series) -> Series:
     moments = {}
     for name in _MOMENTS:
-        if (moment := getattr(report, name)) is not None:
+        moment: datetime | None = getattr(report, name)
+        if moment is not None and moment.utcoffset():
             try:
                 moments[name] = moment.astimezone(UTC)
             except OverflowError:

@@ -44,11 +44,11 @@ def sqlite_engine(path: Path, *, busy_timeout: float = 5.0) -> Engine:
     `dispose` lets other servers use the file again. Raises DatabaseUnusable when another one does
     now, OSError when the file or its lock can't be made or opened.
     """
-    lock = _lock(path)
     with suppress(FileExistsError):
-        # Never open a database that may be in use by any other way than SQLite's: to close it
-        # again would drop the locks that SQLite holds in this process.
+        # Only a new file is opened here: to close one that this process has open in SQLite as well
+        # would drop SQLite's locks (fcntl(2)).
         os.close(os.open(path, os.O_CREAT | os.O_EXCL, _MODE))
+    lock = _lock(path)
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,

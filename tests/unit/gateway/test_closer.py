@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.examples import instance
@@ -12,8 +13,10 @@ from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import SeriesUnreadable
 from seriesgate.series.collector import SeriesCollector
-from seriesgate.series.delivery import Delivery
 from seriesgate.series.description import SeriesDescription
+
+if TYPE_CHECKING:
+    from seriesgate.series.delivery import Delivery
 
 
 def no_scanner(_transfer_syntax_uid):

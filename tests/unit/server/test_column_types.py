@@ -65,5 +65,6 @@ def test_type_is_that_of_the_database():
 def test_null_is_null_and_a_naive_time_an_error(dialect):
     assert UtcDateTime().process_bind_param(None, dialect) is None
     assert UtcDateTime().process_result_value(None, dialect) is None
+    naive = datetime(2026, 1, 1, tzinfo=UTC).replace(tzinfo=None)
     with pytest.raises(ValueError, match="without time zone"):
-        UtcDateTime().process_bind_param(datetime.min, dialect)
+        UtcDateTime().process_bind_param(naive, dialect)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
+from pathlib import Path
 
 import pytest
 from tests.unit.server.examples import report, ticking_clock
@@ -110,6 +112,25 @@ def test_database_in_use_by_another_server(tmp_path):
     assert "another server is using it" in refusal(url)
     close(first)
     close(open_store(url))
+
+
+def test_nothing_is_left_open(tmp_path):
+    def open_things():
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    def use_and_fail():
+        url = f"sqlite:///{tmp_path}/series_data.db"
+        store = open_store(url)
+        refusal(url)
+        asyncio.run(store.register(report()))
+        close(store)
+        refusal(f"sqlite:///{tmp_path}/missing/series_data.db")
+
+    use_and_fail()
+    before = open_things()
+    for _ in range(5):
+        use_and_fail()
+    assert open_things() == before
 
 
 def test_refusal_lets_go_of_the_file(tmp_path):

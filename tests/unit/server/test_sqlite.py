@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from seriesgate.server import sqlite
 from seriesgate.server.sqlite import sqlite_engine
 from seriesgate.server.store import DatabaseUnusable
 
@@ -118,6 +119,14 @@ def test_error_does_not_name_the_values(engine, other):
     with pytest.raises(Exception, match="UNIQUE") as caught, engine.begin() as connection:
         connection.execute(insert, [{"a": "Doe^Jane"}, {"a": "Doe^Jane"}])
     assert "Doe" not in str(caught.value)
+
+
+def test_setting_that_sqlite_does_not_take_is_an_error(path, monkeypatch):
+    monkeypatch.setitem(sqlite._PRAGMAS, "page_size", 3)
+    engine = sqlite_engine(path)
+    with pytest.raises(DatabaseUnusable, match="can't set page_size to 3"):
+        engine.connect()
+    engine.dispose()
 
 
 def test_journal_mode_that_can_not_be_set_is_an_error(path):

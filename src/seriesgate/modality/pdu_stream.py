@@ -9,11 +9,11 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.modality.association_errors import AssociationError, PeerUnreachableError
-from seriesgate.adapters.modality.association_negotiation import decode_abort
+from seriesgate.modality.association_errors import AssociationError, PeerUnreachableError
+from seriesgate.modality.association_negotiation import decode_abort
 
 if TYPE_CHECKING:
-    from seriesgate.adapters.modality.destination import Destination
+    from seriesgate.modality.destination import Destination
 
 A_ASSOCIATE_AC = 0x02
 A_ASSOCIATE_RJ = 0x03

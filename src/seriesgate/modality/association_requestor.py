@@ -14,23 +14,23 @@ import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from seriesgate.adapters.modality.association_errors import (
+from seriesgate.modality.association_errors import (
     AssociationError,
     InstanceUnreadableError,
 )
-from seriesgate.adapters.modality.association_negotiation import (
+from seriesgate.modality.association_negotiation import (
     VERIFICATION,
     Negotiated,
     decode_accept,
     decode_reject,
     encode_request,
 )
-from seriesgate.adapters.modality.dimse_requests import (
+from seriesgate.modality.dimse_requests import (
     decode_response,
     encode_c_echo_request,
     encode_c_store_request,
 )
-from seriesgate.adapters.modality.pdu_stream import (
+from seriesgate.modality.pdu_stream import (
     A_ASSOCIATE_AC,
     A_ASSOCIATE_RJ,
     A_RELEASE_RP,
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from seriesgate.adapters.modality.destination import Destination
-    from seriesgate.adapters.modality.outgoing_instance import OutgoingInstance, StorageContext
+    from seriesgate.modality.destination import Destination
+    from seriesgate.modality.outgoing_instance import OutgoingInstance, StorageContext
 
 # A P-DATA-TF with one PDV (PS3.8 9.3.5): PDU type and length; item length, context id, and the
 # message control header of Annex E.2.

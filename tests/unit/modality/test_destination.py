@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriesgate.adapters.modality.destination import Destination, ae_title, parse_address
+from seriesgate.modality.destination import Destination, ae_title, parse_address
 
 _AE_CHARACTERS = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "\\"]
 

@@ -25,13 +25,13 @@ from tests.data_sets import (
     write_file,
 )
 
-from seriesgate.adapters.modality.dicom_files import (
+from seriesgate.adapters.spool.part10 import FileMeta, encode_head
+from seriesgate.modality.dicom_files import (
     DicomFile,
     UnsendableFileError,
     find_dicom_files,
     read_dicom_file,
 )
-from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 
 JPEG_BASELINE = "1.2.840.10008.1.2.4.50"
 MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -163,7 +163,7 @@ def test_of_a_deflated_bomb_only_the_head_is_inflated(tmp_path, monkeypatch):
         inflated.append(len(head))
         return BytesIO(head, *args, **kwargs)
 
-    monkeypatch.setattr("seriesgate.adapters.modality.dicom_files.BytesIO", read_head)
+    monkeypatch.setattr("seriesgate.modality.dicom_files.BytesIO", read_head)
     file = _read(tmp_path, content)
     assert file is not None
     assert file.sop_instance_uid == "1.9"

@@ -15,16 +15,16 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, MR_IMAGE_STORAGE
 
-from seriesgate.adapters.modality.association_errors import AssociationError
-from seriesgate.adapters.modality.association_negotiation import (
+from seriesgate.modality.association_errors import AssociationError
+from seriesgate.modality.association_negotiation import (
     MAX_CONTEXTS,
     decode_abort,
     decode_accept,
     decode_reject,
     encode_request,
 )
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.outgoing_instance import StorageContext
 
 PEER = "pacs:104"
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)

@@ -19,17 +19,17 @@ from pynetdicom.pdu_primitives import (
 )
 from pynetdicom.presentation import build_context
 
-from seriesgate.adapters.modality.association_errors import (
+from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from seriesgate.modality.association_errors import (
     AssociationError,
     AssociationRejectedError,
 )
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
-from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from seriesgate.modality.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seriesgate.adapters.modality.destination import Destination
+    from seriesgate.modality.destination import Destination
 
 #: Presentation context ids are the odd numbers 1 to 255 (PS3.8 9.3.2.2).
 MAX_CONTEXTS = 128

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pydicom.filereader import read_dataset
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE, encode
 
-from seriesgate.adapters.modality.head_phantom import Contrast, HeadPhantom
 from seriesgate.adapters.spool.part10 import FileMeta, encode_head
-from seriesgate.adapters.modality.synthetic_series import (
+from seriesgate.modality.head_phantom import Contrast, HeadPhantom
+from seriesgate.modality.synthetic_series import (
     StudyShape,
     SyntheticInstance,
     matrix_of_size,

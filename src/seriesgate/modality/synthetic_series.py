@@ -19,9 +19,9 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
-from seriesgate.adapters.modality.head_phantom import HeadPhantom
-from seriesgate.adapters.modality.outgoing_instance import StorageContext
-from seriesgate.adapters.modality.synthetic_attributes import (
+from seriesgate.modality.head_phantom import HeadPhantom
+from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.modality.synthetic_attributes import (
     FIELD_OF_VIEW,
     HEAD_HEIGHT,
     TECHNIQUES,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from pydicom.dataset import Dataset
 
-    from seriesgate.adapters.modality.head_phantom import Contrast
+    from seriesgate.modality.head_phantom import Contrast
 
 _BYTES_PER_PIXEL = 2
 _MIN_MATRIX = 16

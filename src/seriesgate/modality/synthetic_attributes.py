@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 from pydicom.dataset import Dataset
 from pydicom.uid import MRImageStorage
 
-from seriesgate.adapters.modality.head_phantom import Contrast
+from seriesgate.modality.head_phantom import Contrast
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -12,20 +12,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.modality.association_errors import (
+from seriesgate.modality.association_errors import (
     AssociationError,
     AssociationRejectedError,
     InstanceUnreadableError,
 )
-from seriesgate.adapters.modality.association_negotiation import MAX_CONTEXTS, VERIFICATION
-from seriesgate.adapters.modality.association_requestor import AssociationRequestor
-from seriesgate.adapters.modality.destination import Destination
-from seriesgate.adapters.modality.send_summary import SendSummary, SendTally
+from seriesgate.modality.association_negotiation import MAX_CONTEXTS, VERIFICATION
+from seriesgate.modality.association_requestor import AssociationRequestor
+from seriesgate.modality.destination import Destination
+from seriesgate.modality.send_summary import SendSummary, SendTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from seriesgate.adapters.modality.outgoing_instance import OutgoingInstance, StorageContext
+    from seriesgate.modality.outgoing_instance import OutgoingInstance, StorageContext
 
 __all__ = ["Destination", "SendSummary", "echo", "send"]
 

@@ -22,8 +22,8 @@ def render() -> str:
     lines = [
         "# Commands",
         "",
-        "Exit codes: 0 all is well; 1 it did not work, and one line says why; 2 the command line or",
-        "a setting is wrong; 130 interrupted.",
+        "Exit codes: 0 all is well; 1 it did not work, and one line says why; 2 the command line",
+        "or a setting is wrong; 130 interrupted.",
     ]
     for name, command in _commands(root, "seriesgate"):
         lines += ["", f"## `{name}`", "", *_help(command), "", *_parameters(command)]

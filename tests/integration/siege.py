@@ -134,7 +134,7 @@ def besieged(
     *,
     grows_by: int,
     has_canary: bool = True,
-    rehearsal: Callable[[Siege], None] | None = None,
+    rehearsal: Callable[[Siege], object] | None = None,
     **options: Any,
 ) -> Iterator[Siege]:
     """Run a receiver for an attack by which the process may grow by `grows_by` bytes at its peak.

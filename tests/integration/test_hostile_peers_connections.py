@@ -95,8 +95,13 @@ DRIPS = {
 
 @pytest.mark.parametrize(("begun", "drip"), DRIPS.values(), ids=DRIPS)
 def test_message_without_progress_is_aborted_and_dropped(tmp_path, begun, drip):
-    limits = {"progress_window": LIMIT, "min_progress": 1000.0, "artim_timeout": LIMIT}
-    with besieged(tmp_path, grows_by=FEW_BUFFERS, **limits) as siege:
+    with besieged(
+        tmp_path,
+        grows_by=FEW_BUFFERS,
+        progress_window=LIMIT,
+        min_progress=1000.0,
+        artim_timeout=LIMIT,
+    ) as siege:
         peer = siege.associate()
         peer.begin_store()
         peer.send(begun)

@@ -202,9 +202,7 @@ HELL = [
     _REQUEST + _COMMAND + wire.data_pdu(b"\xff" * MIB),
     _REQUEST + wire.store(mr_data_set(sop="6.6.6", series="6.6"))[:-10],
     _REQUEST + wire.command_pdu(wire.c_echo_rq(), context_id=1) * 2000,
-    wire.associate_rq()
-    + _COMMAND
-    + wire.data_pdu(b"", last=False) * 9999,
+    _REQUEST + _COMMAND + wire.data_pdu(b"", last=False) * 9999,
 ]
 _HELD_BY_THE_MOB = 30
 

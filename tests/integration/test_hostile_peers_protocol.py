@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
@@ -11,6 +12,9 @@ from tests.integration.footprint import KIB, MIB
 from tests.integration.receiver import MR_CONTEXT
 from tests.integration.siege import besieged
 from tests.unit.upper_layer import wire
+
+if TYPE_CHECKING:
+    from tests.integration.receiver import Peer
 
 MEDIA_STORAGE_DIRECTORY = b"1.2.840.10008.1.3.10"
 
@@ -26,7 +30,7 @@ FLOOD = 16 * MIB
 FLOOD_PIECE = bytes(64 * KIB)
 
 
-def flood(peer) -> None:
+def flood(peer: Peer) -> None:
     """Send zeros until the flood has ended or the receiver has had enough."""
     try:
         for _ in range(FLOOD // len(FLOOD_PIECE)):
@@ -35,7 +39,7 @@ def flood(peer) -> None:
         return
 
 
-def echo(peer) -> int:
+def echo(peer: Peer) -> int:
     peer.send(wire.command_pdu(wire.c_echo_rq(), context_id=1))
     return peer.response_status()
 

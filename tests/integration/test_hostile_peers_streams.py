@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.data_sets import mr_data_set
@@ -11,6 +12,9 @@ from tests.integration.receiver import MR_CONTEXT
 from tests.integration.siege import besieged, wait_for
 from tests.unit.adapters.data_set_bytes import EXPLICIT_LE
 from tests.unit.upper_layer import wire
+
+if TYPE_CHECKING:
+    from tests.integration.siege import Siege
 
 MUTANTS = 300
 MUTANTS_IN_ASSOCIATION = 300
@@ -24,7 +28,7 @@ STORE = wire.command_pdu(wire.c_store_rq()) + wire.data_pdu(SHORT_DATA_SET)
 CONVERSATION = REQUEST + STORE + wire.A_RELEASE_RQ
 
 
-def converse(siege, *pieces: bytes) -> bytes:
+def converse(siege: Siege, *pieces: bytes) -> bytes:
     """Send the pieces, each after the one before was read; return all that the receiver says."""
     peer = siege.connect()
     for piece in pieces:

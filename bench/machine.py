@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import subprocess
 import time
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from bench.programs import BenchmarkError
 # Where a synced file is no safer than any other.
 _VOLATILE = {"tmpfs", "ramfs"}
 _SYNCS = 50
+_PROGRAMS = ("storescu", "storescp", "Orthanc")
 
 
 def describe(folder: Path) -> dict[str, str]:
@@ -37,6 +39,14 @@ def describe(folder: Path) -> dict[str, str]:
         "pynetdicom": version("pynetdicom"),
         "seriesgate": version("seriesgate"),
     }
+
+
+def check_programs() -> None:
+    """Raise BenchmarkError when a program that takes part is not installed."""
+    if missing := [name for name in _PROGRAMS if shutil.which(name) is None]:
+        raise BenchmarkError(
+            f"not installed: {', '.join(missing)}; scripts/install-test-peers does it"
+        )
 
 
 def check_disk(folder: Path) -> None:

@@ -99,8 +99,10 @@ class Program:
         # Popen.wait with a timeout looks every 50 ms only: longer than what is measured.
         watchdog = threading.Timer(timeout, self._popen.kill)
         watchdog.start()
-        code = self._popen.wait()
-        watchdog.cancel()
+        try:
+            code = self._popen.wait()
+        finally:
+            watchdog.cancel()
         if code != 0:
             raise BenchmarkError(self.complaint(f"ended with exit code {code}"))
 

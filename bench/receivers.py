@@ -166,6 +166,7 @@ def main() -> None:
 
 
 def _measure_all(arguments: argparse.Namespace) -> Results:
+    machine.check_programs()
     if "network" in arguments.parts:
         check_namespaces()
     machine.check_disk(arguments.folder)

@@ -46,7 +46,7 @@ def verdicts(results: Results) -> list[Verdict]:
 
 
 def _main_job(results: Results) -> Iterator[Verdict]:
-    subject = "Orthanc sends a series of 400 instances"
+    subject = "Orthanc sends a series of 10 KB instances"
     yield from _faster(results, subject, PACS, PROCESS, {PYNETDICOM: 40})
     yield from _faster(results, subject, PACS, POWER, {PYNETDICOM: 40})
 

@@ -160,9 +160,11 @@ def seriesgate_command() -> list[str]:
     return [sys.executable, "-m", "seriesgate"]
 
 
-def run(*command: str | Path, cwd: Path, expect: int | None = 0) -> list[str]:
+def run(
+    *command: str | Path, cwd: Path, expect: int | None = 0, env: dict[str, str] | None = None
+) -> list[str]:
     """Run a program to its end and return its output."""
-    process = Process(*command, cwd=cwd)
+    process = Process(*command, cwd=cwd, env=env)
     try:
         code = process.wait()
     finally:

@@ -203,7 +203,10 @@ def test_seriesgate_sends_what_it_makes_itself_and_lists_it(gate):
     answer = httpx.get(f"{gate.url}/series", params={"limit": 5}, trust_env=False).json()
     assert {row["SeriesInstanceUID"] for row in answer["series"]} == set(new)
     listing = ("series", "list", "--server-url", gate.url, "--limit", "3")
-    assert len(run(*seriesgate_command(), *listing, cwd=gate.folder)) == 1 + 3
+    shown = run(*seriesgate_command(), *listing, cwd=gate.folder, env={"COLUMNS": "80"})
+    assert len(shown) == 1 + 3
+    assert " ".join(shown[0].split()) == "updated patient ID mod. descript… inst. rev. series"
+    assert all(len(line) <= 80 and " MR " in line and " 20 " in line for line in shown[1:])
 
 
 def test_killed_gateway_loses_nothing_that_it_acknowledged(tmp_path, study):

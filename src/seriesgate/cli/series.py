@@ -16,16 +16,17 @@ from seriesgate.cli.options import ConfigFile, fail, settings_or_exit
 
 app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
 
-# Field, title, narrowest useful width.
+# Field, title, and the width in characters, or None for a share of what is left: all columns fit
+# into any terminal.
 _COLUMNS = (
-    ("UpdatedAt", "updated", 19),
-    ("PatientName", "patient", 12),
-    ("PatientID", "ID", 6),
+    ("UpdatedAt", "updated", 14),
+    ("PatientName", "patient", None),
+    ("PatientID", "ID", None),
     ("Modality", "mod.", 4),
-    ("SeriesDescription", "description", 11),
+    ("SeriesDescription", "description", None),
     ("InstancesInSeries", "inst.", 5),
     ("Revision", "rev.", 4),
-    ("SeriesInstanceUID", "series", 6),
+    ("SeriesInstanceUID", "series", None),
 )
 
 
@@ -48,12 +49,19 @@ def list_series(
     if not rows:
         typer.echo("no series is registered yet")
         return
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, expand=True)
     for field, title, width in _COLUMNS:
         justify: Literal["left", "right"] = (
             "right" if field in {"InstancesInSeries", "Revision"} else "left"
         )
-        table.add_column(title, min_width=width, justify=justify, no_wrap=True)
+        table.add_column(
+            title,
+            width=width,
+            ratio=None if width else 1,
+            justify=justify,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
     for row in rows:
         table.add_row(*(Text(_shown(row, field)) for field, _, _ in _COLUMNS))
     Console().print(table)
@@ -62,7 +70,7 @@ def list_series(
 def _shown(row: dict[str, Any], field: str) -> str:
     value = row.get(field, "")
     if field == "UpdatedAt":
-        return f"{datetime.fromisoformat(value).astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromisoformat(value).astimezone():%m-%d %H:%M:%S}"
     return str(value)
 
 

@@ -93,22 +93,23 @@ class Siege:
         assert peer.receive()[0] == 0x02
         return peer
 
+    def accepted(self, peer: Peer) -> socket.socket:
+        """Return the receiver's end of the connection of `peer`."""
+        scp = self.receiver.scp
+        address = peer.socket.getsockname()
+
+        def ends() -> list[socket.socket]:
+            with scp._changed:
+                connections = [a._socket for a in (*scp._pending, *scp._associations)]
+            return [end for end in connections if _address_of_peer(end) == address]
+
+        wait_for("the connection is accepted", lambda: ends() != [])
+        return ends()[0]
+
     def wait_until_read(self, peer: Peer) -> None:
         """Wait until the receiver has taken all bytes that `peer` has sent."""
-        address = peer.socket.getsockname()
-        scp = self.receiver.scp
-
-        def connection() -> socket.socket | None:
-            with scp._changed:
-                for association in (*scp._pending, *scp._associations):
-                    if _address_of_peer(association._socket) == address:
-                        return association._socket
-            return None
-
-        wait_for("the connection is accepted", lambda: connection() is not None)
-        accepted = connection()
-        assert accepted is not None
-        wait_for("the bytes are read", lambda: _unread(accepted) == 0)
+        end = self.accepted(peer)
+        wait_for("the bytes are read", lambda: _unread(end) == 0)
 
     def reports(self) -> Iterator[Series]:
         """Close the series that are not held open; yield what the gateway reports of each."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, repeat
 from typing import TYPE_CHECKING
 
 import pytest
@@ -236,13 +236,25 @@ def test_length_beyond_the_end_allocates_nothing(tmp_path, length, encoding):
             assert peer.store(data_set_bytes.SOP_INSTANCE, data_set=known + bomb) == STORED
 
 
-def test_head_of_endless_elements_is_given_up(tmp_path):
-    tiny = EXPLICIT_LE.element(0x00091010, "LO", b"") * 10_000
+ENDLESS_HEADS = {
+    "tiny elements": (b"", EXPLICIT_LE.element(0x00091010, "LO", b"") * 8000),
+    "one element": (EXPLICIT_LE.header(0x00091010, "OB", 0xFFFFFFFE), bytes(64 * KIB)),
+    "one that is asked for": (EXPLICIT_LE.header(0x00100020, "UT", 0xFFFFFFFE), bytes(64 * KIB)),
+    "items": (
+        EXPLICIT_LE.header(0x00081140, "SQ", UNDEFINED),
+        EXPLICIT_LE.item(EXPLICIT_LE.element(0x00081150, "LO", b"ab")) * 2000,
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "more"), ENDLESS_HEADS.values(), ids=ENDLESS_HEADS)
+def test_head_without_an_end_is_given_up(tmp_path, first, more):
+    piece = wire.data_pdu(more, last=False)
     with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
         peer = siege.associate()
         peer.begin_store()
-        for _ in range(50):
-            peer.send(wire.data_pdu(tiny, last=False))
+        peer.send(wire.data_pdu(EXPLICIT_LE.before_uids()[:-12] + first, last=False))
+        peer.send(*repeat(piece, 16 * MIB // len(piece)))
         peer.send(wire.data_pdu(b""))
         assert peer.response_status() == CANNOT_UNDERSTAND
     assert siege.receiver.files() == []
@@ -261,8 +273,7 @@ def test_object_of_hundreds_of_megabytes_is_streamed(tmp_path):
         peer = siege.associate()
         peer.begin_store(data_set_bytes.SOP_INSTANCE)
         peer.send(wire.data_pdu(head, last=False))
-        for _ in range(count):
-            peer.send(message)
+        peer.send(*repeat(message, count))
         peer.send(wire.data_pdu(b""))
         assert peer.response_status() == STORED
         assert [report.Bytes for report in siege.reports()] == [len(head) + BIG_OBJECT]

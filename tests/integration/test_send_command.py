@@ -18,8 +18,8 @@ from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, MR_IMAGE_STORAGE, mr_insta
 from tests.integration.scps import free_port, pynetdicom_scp, receive_pdu, scripted_scp
 from typer.testing import CliRunner
 
-from seriesgate.modality.outgoing_instance import StorageContext
 from seriesgate.cli import app
+from seriesgate.modality.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -62,11 +62,13 @@ def assert_closed_in_time(peer: Peer) -> None:
 
 def test_other_protocol_is_aborted_at_once_and_closed_in_time(tmp_path):
     with besieged(tmp_path, grows_by=FEW_BUFFERS, artim_timeout=LIMIT) as siege:
+        peers = []
         for greeting in OTHER_PROTOCOLS:
-            peer = siege.connect()
-            peer.send(greeting)
-            assert peer.receive() == ABORTED_BY_USER
-        assert_closed_in_time(peer)
+            peers.append(siege.connect())
+            peers[-1].send(greeting)
+            assert peers[-1].receive() == ABORTED_BY_USER
+        for peer in peers:
+            assert_closed_in_time(peer)
 
 
 @pytest.mark.parametrize("begun", [b"", REQUEST[:3], REQUEST[:100]])

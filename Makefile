@@ -11,7 +11,7 @@ LOCK   := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## start the gateway and the server on this machine
 	@exec $(BIN)/seriesgate up
@@ -37,6 +37,9 @@ fuzz: $(VENV)/.dev ## fuzz all that reads from the network, FUZZ_SECONDS (60) fo
 	@for target in pdu command_set conversation header; do \
 		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
+bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet machine, about 45 minutes
+	$(BIN)/python -m bench.receivers
+
 docs: $(VENV)/.dev ## generate the pages that are made from the code
 	$(BIN)/python docs/generators/generate.py
 
@@ -57,4 +60,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers fuzz docs lock clean
+.PHONY: help run test check format peers fuzz bench docs lock clean

@@ -70,8 +70,9 @@ class Footprint:
         `leftover`: bytes that may stay resident, for free lists and the grain of the allocator.
         """
         now = Footprint.of(self.folder, self.state)
-        assert now.threads == self.threads
-        assert now.descriptors == self.descriptors
+        # Fewer: what another test left behind has ended in the meantime.
+        assert now.threads <= self.threads
+        assert now.descriptors <= self.descriptors
         assert now.surroundings == self.surroundings
         kept = now.resident - self.resident
         assert kept < leftover, f"{kept / MIB:.1f} MiB are not given back"

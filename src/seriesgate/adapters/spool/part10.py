@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO
 
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -46,27 +47,39 @@ def encode_head(meta: FileMeta) -> bytes:
     Text that does not fit its element is cut: the File Meta describes the data set, it does not
     replace it. The preamble is zero, so that a file is nothing but DICOM.
     """
-    body = b"".join(
-        (
-            # File Meta Information Version is OB, with a length of four bytes (PS3.5 7.1.2).
-            struct.pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\x00\x01"),
-            _encode_element(0x0002, b"UI", meta.sop_class_uid, 64, b"\x00"),
-            _encode_element(0x0003, b"UI", meta.sop_instance_uid, 128, b"\x00"),
-            _encode_element(0x0010, b"UI", meta.transfer_syntax_uid, 64, b"\x00"),
-            _encode_element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, 64, b"\x00"),
-            _encode_element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, 16, b" "),
-            _encode_element(0x0016, b"AE", meta.source_ae_title, 16, b" "),
-        )
+    before, after = _encode_around(
+        meta.sop_class_uid, meta.transfer_syntax_uid, meta.source_ae_title
     )
-    group_length = _GROUP_LENGTH.pack(0x0002, 0x0000, b"UL", 4, len(body))
-    return _PREAMBLE + PREFIX + group_length + body
+    instance = _encode_element(0x0003, b"UI", meta.sop_instance_uid, 128, b"\x00")
+    length = len(before) + len(instance) + len(after)
+    group_length = _GROUP_LENGTH.pack(_META_GROUP, 0x0000, b"UL", 4, length)
+    return b"".join((_PREAMBLE, PREFIX, group_length, before, instance, after))
+
+
+@lru_cache(maxsize=256)
+def _encode_around(
+    sop_class_uid: str, transfer_syntax_uid: str, source_ae_title: str
+) -> tuple[bytes, bytes]:
+    """Return the elements before and after the SOP Instance UID: those of a series are the same."""
+    before = (
+        # File Meta Information Version is OB, with a length of four bytes (PS3.5 7.1.2).
+        struct.pack("<HH2sHI2s", _META_GROUP, 0x0001, b"OB", 0, 2, b"\x00\x01"),
+        _encode_element(0x0002, b"UI", sop_class_uid, 64, b"\x00"),
+    )
+    after = (
+        _encode_element(0x0010, b"UI", transfer_syntax_uid, 64, b"\x00"),
+        _encode_element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID, 64, b"\x00"),
+        _encode_element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME, 16, b" "),
+        _encode_element(0x0016, b"AE", source_ae_title, 16, b" "),
+    )
+    return b"".join(before), b"".join(after)
 
 
 def _encode_element(element: int, vr: bytes, text: str, max_length: int, padding: bytes) -> bytes:
     value = text.encode("ascii", "replace")[:max_length]
     if len(value) % 2:
         value += padding
-    return _SHORT_ELEMENT.pack(0x0002, element, vr, len(value)) + value
+    return _SHORT_ELEMENT.pack(_META_GROUP, element, vr, len(value)) + value
 
 
 def read_head(file: BinaryIO) -> FileMeta:

@@ -38,7 +38,7 @@ def test_pydicom_reads_the_same(tmp_path):
     assert meta.MediaStorageSOPInstanceUID == "1.2.3"
     assert meta.TransferSyntaxUID == EXPLICIT_LE
     assert meta.SourceApplicationEntityTitle == "MODALITY"
-    assert meta.ImplementationVersionName.startswith("SERIESGATE")
+    assert str(meta.ImplementationVersionName).startswith("SERIESGATE")
     assert dcmread(path).PatientID == "A/17"
 
 

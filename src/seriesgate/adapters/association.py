@@ -222,9 +222,10 @@ class Association:
         counts = ", ".join(
             f"{count} {what}" for what, count in sorted(self._store.outcomes.items())
         )
+        title = self._calling_ae_title
         _log.info(
-            "association of %s at %s: %s; %s in %.1f s",
-            repr(self._calling_ae_title),
+            "%s %s: %s; %s in %.1f s",
+            f"association of {title!r} at" if title else "connection from",
             self.peer_host,
             how,
             counts or "nothing stored",

@@ -6,8 +6,6 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
-
 from seriesgate.server.problem import ProblemError, problem_response
 
 if TYPE_CHECKING:
@@ -35,21 +33,21 @@ class BodyLimitMiddleware:
         """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif refusal := self._refusal(Headers(scope=scope)):
+        elif refusal := self._refusal(dict(scope["headers"])):
             await refusal(scope, receive, send)
         else:
             bounded = _BoundedReceive(receive, self._max_bytes, self._timeout)
             await self._app(scope, bounded, send)
 
-    def _refusal(self, headers: Headers) -> Response | None:
-        if headers.get("content-encoding", "identity").strip().lower() != "identity":
+    def _refusal(self, headers: dict[bytes, bytes]) -> Response | None:
+        if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
             return problem_response(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 "the body must not be compressed",
                 headers=_CLOSE | {"Accept-Encoding": "identity"},  # RFC 9110, 15.5.16
             )
-        length = headers.get("content-length", "0")
-        if not length.isdecimal():
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
             return problem_response(
                 HTTPStatus.BAD_REQUEST, "Content-Length is not a number", headers=_CLOSE
             )

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 
 def serve(listener: socket.socket, database_url: str) -> None:
-    config = uvicorn.Config(create_app(open_store(database_url)), log_level="warning")
+    app = create_app(open_store(database_url))
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     uvicorn.Server(config).run(sockets=[listener])
 
 

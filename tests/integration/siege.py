@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
     from seriesgate.series.report import Series
 
-_PATIENT = ("Doe", "Jane", "A/17")
+# The patient of the data sets, and the word by which an attack knows the file that it wants made.
+_NEVER_LOGGED = ("Doe", "Jane", "A/17", "outside")
 _MAX_LINE = 300
 _CANARY_PAUSE = 0.05
 _WARM_UP_SERIES = "9.9"
@@ -68,7 +69,7 @@ class JudgedLog(logging.Handler):
             and line.isascii()
             and line.isprintable()
             and len(line) < _MAX_LINE
-            and not any(text in line for text in _PATIENT)
+            and not any(text in line for text in _NEVER_LOGGED)
         )
         if not is_fit:
             self.objections.append(f"{record.levelname} {line!r}")

@@ -278,18 +278,21 @@ def test_what_a_receiver_opens_is_not_inherited_by_child_processes(tmp_path):
                 assert not os.get_inheritable(int(descriptor))
 
 
-def test_receiver_without_file_descriptors_recovers(tmp_path):
+def test_receiver_without_file_descriptors_goes_on_when_there_are_some(tmp_path, caplog):
     with running_receiver(tmp_path / "state") as receiver:
-        receiver.canary()
-        receiver.wait_until_idle()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        crowd: list[Peer] = []
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 40, hard))
+        taken: list[int] = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 10, hard))
         try:
             with pytest.raises(OSError, match="Too many open files"):
-                crowd.extend(receiver.connect() for _ in count())
+                taken.extend(os.dup(0) for _ in count())
+            os.close(taken.pop())
+            waiting = receiver.connect()
+            wait_for("it is noticed", lambda: "cannot accept a connection" in caplog.text)
         finally:
-            for peer in crowd:
-                peer.close()
+            for descriptor in taken:
+                os.close(descriptor)
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        receiver.canary()
+        with closing(waiting) as peer:
+            peer.send(wire.associate_rq())
+            assert peer.receive()[0] == ASSOCIATED

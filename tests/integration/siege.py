@@ -14,7 +14,7 @@ import logging
 import sys
 import termios
 import threading
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import ExitStack, chdir, closing, contextmanager
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -225,8 +225,10 @@ def _warm_up(siege: Siege) -> None:
 def _disperse(siege: Siege) -> None:
     """Close all peers and wait until the receiver has noticed it of each."""
     siege.peers.close()
-    # Who comes after them is served after them.
-    siege.receiver.associate().close()
+    # Who comes after them is answered after they were accepted.
+    with closing(siege.receiver.connect()) as last:
+        last.send(wire.associate_rq())
+        assert last.receive()[0] in {0x02, 0x03}
     siege.receiver.wait_until_idle()
 
 

@@ -12,6 +12,7 @@ from tests.examples import header
 from tests.fakes import MemorySpool
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.spool import file_spool
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, StoreRequest
 
@@ -24,9 +25,9 @@ def spool(request, tmp_path):
     if kind == "memory":
         yield MemorySpool()
     else:
-        file_spool = FileSpool(tmp_path / "state", Durability(durability), HeaderScanner)
-        with contextlib.closing(file_spool):
-            yield file_spool
+        on_disk = FileSpool(tmp_path / "state", Durability(durability), HeaderScanner)
+        with contextlib.closing(on_disk):
+            yield on_disk
 
 
 def receive(spool, sop="1.1", series="1.2", content=None, keep=True):
@@ -106,6 +107,32 @@ def test_release_removes_what_is_named_and_tolerates_what_is_gone(spool):
     spool.release("1.2", ["1.7"])
     assert recovered(spool) == []
     assert receive(spool, "1.7") is KeptAs.NEW
+
+
+def test_resend_that_meets_the_release_of_its_first_copy_is_kept_or_known(spool, monkeypatch):
+    """The first copy is there when it is looked for, and gone when it is compared."""
+    assert receive(spool) is KeptAs.NEW
+    compare = file_spool.is_same_data_set
+
+    def release_then_compare(path, other_path):
+        spool.release("1.2", ["1.1"])
+        return compare(path, other_path)
+
+    monkeypatch.setattr(file_spool, "is_same_data_set", release_then_compare)
+    assert receive(spool) in {KeptAs.NEW, KeptAs.REPEATED}
+
+
+def test_resend_that_is_released_before_its_folder_is_synced_is_known(spool, monkeypatch):
+    assert receive(spool) is KeptAs.NEW
+    compare = file_spool.is_same_data_set
+
+    def compare_then_release(path, other_path):
+        is_same = compare(path, other_path)
+        spool.release("1.2", ["1.1"])
+        return is_same
+
+    monkeypatch.setattr(file_spool, "is_same_data_set", compare_then_release)
+    assert receive(spool) is KeptAs.REPEATED
 
 
 def test_same_instance_on_many_threads_is_kept_once(spool):

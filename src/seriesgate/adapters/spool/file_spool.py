@@ -165,19 +165,30 @@ class FileSpool:
         """
         folder = f"{self._root}/{_hash(header.series_instance_uid)}"
         stem = f"{folder}/{_hash(header.sop_instance_uid)}"
-        kept_as = KeptAs.NEW
-        for number in itertools.count():
-            path = f"{stem}{_SUFFIX}" if number == 0 else f"{stem}.{number}{_SUFFIX}"
-            if self._claim(temporary, folder, path):
-                break
-            kept_as = KeptAs.CONFLICTING
-            if is_same_data_set(temporary, path):
+        number = 0
+        while not self._claim(temporary, folder, path := _copy_path(stem, number)):
+            try:
+                is_same = is_same_data_set(temporary, path)
+            except FileNotFoundError:
+                # Its first copy was delivered and released a moment ago: the name is free again.
+                if os.path.lexists(path):
+                    raise
+                continue
+            if is_same:
                 os.unlink(temporary)
-                kept_as = KeptAs.REPEATED if number == 0 else KeptAs.CONFLICTING
-                break
+                return self._known_copy(folder, number)
+            number += 1
         if self._is_synced:
             self._sync_folder(folder)
-        return kept_as
+        return KeptAs.CONFLICTING if number else KeptAs.NEW
+
+    def _known_copy(self, folder: str, number: int) -> KeptAs:
+        """Make sure of the copy that is there: its own thread may not have synced it yet."""
+        if self._is_synced:
+            # Without a folder there is no copy any more: it was delivered and released.
+            with suppress(FileNotFoundError):
+                self._sync_folder(folder)
+        return KeptAs.CONFLICTING if number else KeptAs.REPEATED
 
     def _claim(self, temporary: str, folder: str, path: str) -> bool:
         with self._names:
@@ -191,7 +202,6 @@ class FileSpool:
             return True
 
     def _sync_folder(self, folder: str) -> None:
-        # Also for a repeated instance: the first copy may be on another thread, still unsynced.
         if folder not in self._synced_folders:
             _fsync_path(self._root)
             self._synced_folders.add(folder)
@@ -229,6 +239,10 @@ class FileSpool:
             if header is not None:
                 return header
         return scanner.finish()
+
+
+def _copy_path(stem: str, number: int) -> str:
+    return f"{stem}.{number}{_SUFFIX}" if number else f"{stem}{_SUFFIX}"
 
 
 def _fsync_path(path: str) -> None:

@@ -12,11 +12,12 @@ from tests.examples import header
 from tests.fakes import MemorySpool
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
-from seriesgate.adapters.spool import file_spool
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
+from seriesgate.adapters.spool.part10 import is_same_data_set
 from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, StoreRequest
 
 EXPLICIT_LE = "1.2.840.10008.1.2.1"
+COMPARISON = "seriesgate.adapters.spool.file_spool.is_same_data_set"
 
 
 @pytest.fixture(params=["memory", "file, power", "file, process"])
@@ -112,26 +113,24 @@ def test_release_removes_what_is_named_and_tolerates_what_is_gone(spool):
 def test_resend_that_meets_the_release_of_its_first_copy_is_kept_or_known(spool, monkeypatch):
     """The first copy is there when it is looked for, and gone when it is compared."""
     assert receive(spool) is KeptAs.NEW
-    compare = file_spool.is_same_data_set
 
     def release_then_compare(path, other_path):
         spool.release("1.2", ["1.1"])
-        return compare(path, other_path)
+        return is_same_data_set(path, other_path)
 
-    monkeypatch.setattr(file_spool, "is_same_data_set", release_then_compare)
+    monkeypatch.setattr(COMPARISON, release_then_compare)
     assert receive(spool) in {KeptAs.NEW, KeptAs.REPEATED}
 
 
 def test_resend_that_is_released_before_its_folder_is_synced_is_known(spool, monkeypatch):
     assert receive(spool) is KeptAs.NEW
-    compare = file_spool.is_same_data_set
 
     def compare_then_release(path, other_path):
-        is_same = compare(path, other_path)
+        is_same = is_same_data_set(path, other_path)
         spool.release("1.2", ["1.1"])
         return is_same
 
-    monkeypatch.setattr(file_spool, "is_same_data_set", compare_then_release)
+    monkeypatch.setattr(COMPARISON, compare_then_release)
     assert receive(spool) is KeptAs.REPEATED
 
 

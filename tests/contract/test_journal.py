@@ -61,6 +61,25 @@ def test_delivered_series_is_owed_no_more_but_still_known(journal):
         journal.load(delivery.delivery_id)
 
 
+def test_series_is_delivered_once_nothing_of_it_is_owed_or_dead(journal):
+    first = record(journal, "1")
+    second = record(journal, "2")
+    record(journal, "1", series="1.4")
+    assert not journal.is_delivered("1.2")
+    journal.finish(first.delivery_id)
+    assert not journal.is_delivered("1.2")
+    journal.bury(second.delivery_id, DOWN)
+    assert not journal.is_delivered("1.2")
+    third = record(journal, "3")
+    journal.finish(third.delivery_id)
+    assert not journal.is_delivered("1.4")
+
+
+def test_delivered_series_is_delivered(journal):
+    journal.finish(record(journal, "1").delivery_id)
+    assert journal.is_delivered("1.2")
+
+
 def test_failed_attempt_is_counted(journal):
     delivery = record(journal, "1")
     journal.reschedule(delivery.delivery_id, DOWN)

@@ -53,6 +53,13 @@ class MemoryJournal:
         self._delivered += 1
         return self._entries.pop(delivery_id).covers
 
+    def is_delivered(self, series_instance_uid: str) -> bool:
+        """Return whether nothing of a known series is owed any more, nor a dead letter."""
+        return not any(
+            entry.delivery.report.SeriesInstanceUID == series_instance_uid
+            for entry in self._entries.values()
+        )
+
     def reschedule(self, delivery_id: str, failure: PublishFailure) -> None:
         """Count a failed attempt."""
         entry = self._entries[delivery_id]

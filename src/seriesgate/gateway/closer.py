@@ -73,8 +73,10 @@ class SeriesCloser:
         uid = collected.series_instance_uid
         revision = next_revision(self._journal.known(uid), collected, self._clock.utcnow())
         if revision is None:
-            # Everything in it was reported before: acknowledged, not counted again, let go.
-            self._spool.release(uid, collected.instances)
+            # Everything in it was reported before. What is not delivered yet keeps its files: they
+            # are released with their delivery, or rebuild the series after a restart.
+            if self._journal.is_delivered(uid):
+                self._spool.release(uid, collected.instances)
             _log.info("a series came again, nothing in it is new")
             return None
         report = _report(revision, self._describe(collected), self._gateway_name)

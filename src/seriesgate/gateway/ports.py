@@ -121,6 +121,9 @@ class Journal(Protocol):
     def finish(self, delivery_id: str) -> frozenset[str]:
         """Mark as delivered and return the SOP Instance UIDs that the delivery covers."""
 
+    def is_delivered(self, series_instance_uid: str) -> bool:
+        """Return whether nothing of a known series is owed any more, nor a dead letter."""
+
     def reschedule(self, delivery_id: str, failure: PublishFailure) -> None:
         """Write down a failed attempt; the next one has the next number."""
 

@@ -13,10 +13,14 @@ from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import SeriesUnreadable
 from seriesgate.series.collector import SeriesCollector
+from seriesgate.series.delivery import FailureKind, PublishFailure
 from seriesgate.series.description import SeriesDescription
 
 if TYPE_CHECKING:
     from seriesgate.series.delivery import Delivery
+
+
+REFUSED = PublishFailure(FailureKind.REJECTED, "the server answered 422")
 
 
 def no_scanner(_transfer_syntax_uid):
@@ -109,12 +113,33 @@ def test_late_instance_is_a_second_revision_with_the_cumulative_count():
     asyncio.run(scenario())
 
 
+def test_resend_of_a_series_that_is_still_owed_keeps_its_files():
+    """They are all that a restart can rebuild the series from."""
+
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            bench.receive("1.1")
+            await bench.clock.advance(1)
+            bench.receive("1.1")
+            await bench.clock.advance(1)
+            assert len(bench.delivered) == 1
+            assert list(bench.spool.files) == [("1.2", "1.1")]
+            bench.journal.bury(bench.delivered[0].delivery_id, REFUSED)
+            bench.receive("1.1")
+            await bench.clock.advance(1)
+            assert list(bench.spool.files) == [("1.2", "1.1")]
+
+    asyncio.run(scenario())
+
+
 def test_resend_is_not_reported_and_its_files_are_let_go():
     async def scenario():
         bench = Bench()
         async with bench.running():
             bench.receive("1.1")
             await bench.clock.advance(1)
+            bench.journal.finish(bench.delivered[0].delivery_id)
             bench.receive("1.1")
             await bench.clock.advance(1)
             assert len(bench.delivered) == 1

@@ -174,4 +174,32 @@ def test_nothing_listens_there():
 
     failure = asyncio.run(scenario())
     assert failure.kind is FailureKind.TRANSIENT
-    assert "nothing listens" in failure.reason
+    assert "nothing listens at http://127.0.0.1:9," in failure.reason
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [(401, "gateway.server_token"), (403, "gateway.server_token"), (404, "gateway.server_url")],
+)
+def test_misconfiguration_names_the_setting_to_look_at(status, hint):
+    assert hint in publish(answer(status)).reason
+
+
+def test_reason_repeats_nothing_that_the_server_wrote():
+    def handler(_request):
+        phrase = {"reason_phrase": b"Doe^Jane"}
+        return httpx.Response(503, content=streamed(b"Doe^Jane"), extensions=phrase)
+
+    assert publish(handler).reason == "the server answered 503 Service Unavailable"
+    assert publish(answer(599)).reason == "the server answered 599"
+
+
+def test_password_in_the_url_is_not_shown():
+    async def scenario():
+        publisher = HttpPublisher("http://user:hush@127.0.0.1:9/path", lambda: NOW)
+        try:
+            return await publisher.publish(DELIVERY)
+        finally:
+            await publisher.close()
+
+    assert "hush" not in asyncio.run(scenario()).reason

@@ -10,6 +10,7 @@ import asyncio
 import email.utils
 import json
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,7 +28,8 @@ MAX_ANSWER_SIZE = 64 * 1024
 # Statuses that pass by themselves (RFC 9110 15.5.9, 15.6; RFC 8470 5.2; RFC 6585 4).
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 # The server does not know us, or this is not our server: nothing is wrong with the report.
-_MISCONFIGURED = frozenset({401, 403, 404, 405, 407, 421, 426, 501, 505, 511})
+_UNAUTHORIZED = frozenset({401, 403})
+_MISCONFIGURED = _UNAUTHORIZED | frozenset({404, 405, 407, 421, 426, 501, 505, 511})
 
 
 class HttpPublisher:
@@ -48,6 +50,10 @@ class HttpPublisher:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._url = server_url.rstrip("/") + "/series"
+        # For people: without a path, and without a password that a URL may hold.
+        self._server = str(httpx.URL(server_url).copy_with(userinfo=None, raw_path=b"/")).rstrip(
+            "/"
+        )
         self._utcnow = utcnow
         self._total_timeout = total_timeout
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -75,7 +81,7 @@ class HttpPublisher:
         except TimeoutError:
             return _transient(f"no answer within {self._total_timeout:g} s")
         except httpx.HTTPError as error:
-            return _transient(_describe(error))
+            return _transient(_describe(error, self._server))
 
     async def _post(self, delivery: Delivery) -> PublishFailure | None:
         body = delivery.report.model_dump_json(exclude_none=True)
@@ -95,11 +101,14 @@ class HttpPublisher:
         status = response.status_code
         if response.is_success:
             return _judge_success(answer, delivery.report.SeriesInstanceUID)
-        reason = f"the server answered {status} {response.reason_phrase}".rstrip()
+        reason = f"the server answered {_named(status)}"
         if status in _TRANSIENT:
             return PublishFailure(FailureKind.TRANSIENT, reason, self._retry_after(response))
         if status in _MISCONFIGURED or response.is_redirect:
-            return PublishFailure(FailureKind.MISCONFIGURED, reason, self._retry_after(response))
+            hint = "gateway.server_token" if status in _UNAUTHORIZED else "gateway.server_url"
+            return PublishFailure(
+                FailureKind.MISCONFIGURED, f"{reason}: check {hint}", self._retry_after(response)
+            )
         if response.is_client_error:
             return PublishFailure(FailureKind.REJECTED, reason)
         return _transient(reason)
@@ -148,19 +157,27 @@ def _transient(reason: str) -> PublishFailure:
     return PublishFailure(FailureKind.TRANSIENT, reason)
 
 
-def _describe(error: httpx.HTTPError) -> str:
+def _named(status: int) -> str:
+    """Return a status with its standard name: what the peer wrote beside it is not repeated."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)
+
+
+def _describe(error: httpx.HTTPError, server: str) -> str:
     """Say what failed without the request, which is patient data."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"the server's certificate is not trusted: {cause.verify_message}"
+            return f"the certificate of {server} is not trusted: {cause.verify_message}"
         cause = cause.__cause__ or cause.__context__
     match error:
         case httpx.ConnectTimeout():
-            return "the server does not answer (connect timeout)"
+            return f"{server} does not answer: is it running, and is there a firewall in between?"
         case httpx.ConnectError():
-            return "nothing listens at the server's address, or its name is unknown"
+            return f"nothing listens at {server}, or its name is unknown: is the server running?"
         case httpx.TimeoutException():
-            return f"the server is too slow ({type(error).__name__})"
+            return f"{server} is too slow ({type(error).__name__})"
         case _:
-            return f"the connection to the server broke ({type(error).__name__})"
+            return f"the connection to {server} broke ({type(error).__name__})"

@@ -83,7 +83,8 @@ class SeriesCloser:
         delivery = Delivery(delivery_id_of(report), report)
         self._journal.record(revision, delivery)
         _log.info(
-            "series closed: %d instances, %d of them new, revision %d",
+            "series closed (%s): %d instances, %d of them new, revision %d",
+            delivery.short_id,
             len(revision.instances),
             revision.added_instances,
             revision.revision,

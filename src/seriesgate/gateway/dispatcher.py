@@ -88,7 +88,8 @@ class SeriesDispatcher:
         # Only after the journal knows: files without an owner are delivered once more, never lost.
         self._spool.release(delivery.report.SeriesInstanceUID, covered)
         _log.info(
-            "series delivered: %d instances, revision %d, attempt %d",
+            "series delivered (%s): %d instances, revision %d, attempt %d",
+            delivery.short_id,
             delivery.report.InstancesInSeries,
             delivery.report.Revision,
             delivery.attempt,
@@ -105,7 +106,8 @@ class SeriesDispatcher:
                 )
                 _log.log(
                     level,
-                    "delivery failed, attempt %d, next in %.1f s: %s",
+                    "delivery %s failed, attempt %d, next in %.1f s: %s",
+                    delivery.short_id,
                     delivery.attempt,
                     delay,
                     failure.reason,
@@ -113,4 +115,9 @@ class SeriesDispatcher:
             case GiveUp():
                 await self._offload(self._journal.bury, delivery.delivery_id, failure)
                 self._schedule.remove(delivery, self._clock.monotonic())
-                _log.error("dead letter: the server will not take a report: %s", failure.reason)
+                _log.error(
+                    "delivery %s is a dead letter, its files are kept; "
+                    "a restart tries it again: %s",
+                    delivery.short_id,
+                    failure.reason,
+                )

@@ -60,6 +60,11 @@ class Delivery:
     report: Series
     attempt: int = 1
 
+    @property
+    def short_id(self) -> str:
+        """The part of the delivery id that a log shows: it says nothing about the patient."""
+        return self.delivery_id[:8]
+
 
 def delivery_id_of(report: Series) -> str:
     """Return the idempotency key of a report: the same for each attempt, and after a restart."""

@@ -30,31 +30,21 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as SourceError
 
+from seriesgate.ae_title import checked_ae_title
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: Read when it exists and no other file is named.
 DEFAULT_FILE = Path("seriesgate.toml")
 ENVIRONMENT_PREFIX = "SERIESGATE_"
-_MAX_AE_TITLE = 16
 
 
 class SettingsError(Exception):
     """A setting is wrong. The text is one line per wrong key, which it names."""
 
 
-def _checked_ae_title(value: str) -> str:
-    # PS3.5 6.2, VR AE: up to 16 characters of the default repertoire, no backslash, no control
-    # characters; spaces around it mean nothing.
-    title = value.strip(" ")
-    if not 1 <= len(title) <= _MAX_AE_TITLE:
-        raise ValueError("an AE title has 1 to 16 characters")
-    if "\\" in title or not all(" " <= character <= "~" for character in title):
-        raise ValueError("an AE title has printable ASCII characters and no backslash")
-    return title
-
-
-AeTitle = Annotated[str, AfterValidator(_checked_ae_title)]
+AeTitle = Annotated[str, AfterValidator(checked_ae_title)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 

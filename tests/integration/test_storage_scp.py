@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 from pydicom import dcmread
 from tests.data_sets import mr_data_set
-from tests.integration.receiver import MR_CONTEXT, open_descriptors, running_receiver
+from tests.integration.receiver import MR_CONTEXT, PATIENCE, open_descriptors, running_receiver
 from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
@@ -143,8 +143,10 @@ def test_too_many_associations_are_rejected_as_transient(tmp_path):
         peers[0].send(wire.A_RELEASE_RQ)
         assert peers[0].receive()[0] == 0x06
         peers[0].close()
-        while receiver.scp.association_count() > 1:
-            threading.Event().wait(0.01)
+        with receiver.scp._changed:
+            assert receiver.scp._changed.wait_for(
+                lambda: len(receiver.scp._associations) == 1, PATIENCE
+            )
         receiver.canary()
         peers[1].close()
 
@@ -180,14 +182,21 @@ def test_network_that_is_not_on_the_list_is_not_served(tmp_path):
         assert peer.receive() == (0, b"")
 
 
-def test_stop_lets_the_message_under_way_end_and_aborts_then(tmp_path):
+def test_stop_lets_the_message_under_way_end_and_aborts_then(tmp_path, monkeypatch):
     with running_receiver(tmp_path) as receiver:
+        held = threading.Event()
+        hold = receiver.intake.hold
+
+        def hold_and_tell(series_instance_uid):
+            hold(series_instance_uid)
+            held.set()
+
+        monkeypatch.setattr(receiver.intake, "hold", hold_and_tell)
         busy, idle = receiver.associate(), receiver.associate()
         data_set = mr_data_set(sop="1.2.3.4", series="1.2", pixels=4000)
         busy.begin_store()
         busy.send(wire.p_data(wire.pdv(MR_CONTEXT, 0, data_set[:4000])))
-        while receiver.intake.open_counts() == (0, 0):
-            threading.Event().wait(0.01)
+        assert held.wait(PATIENCE)
         stopping = threading.Thread(target=receiver.scp.stop, args=(10.0,))
         stopping.start()
         assert idle.receive()[0] == 0x07

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-_MAX_AE_TITLE_LENGTH = 16
+from seriesgate.ae_title import checked_ae_title
+
 _MAX_PORT = 65535
 
 
@@ -24,33 +25,14 @@ class Destination:
     def __post_init__(self) -> None:
         if not 1 <= self.port <= _MAX_PORT:
             raise ValueError(f"the port must be 1 to {_MAX_PORT}, not {self.port}")
-        object.__setattr__(self, "called_ae_title", ae_title(self.called_ae_title))
-        object.__setattr__(self, "calling_ae_title", ae_title(self.calling_ae_title))
+        object.__setattr__(self, "called_ae_title", checked_ae_title(self.called_ae_title))
+        object.__setattr__(self, "calling_ae_title", checked_ae_title(self.calling_ae_title))
 
     @property
     def address(self) -> str:
         """HOST:PORT, an IPv6 address in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
-
-
-def ae_title(text: str) -> str:
-    """Return the AE title without the spaces around it, which mean nothing (PS3.5 6.2).
-
-    Raises ValueError when it is empty, too long, or has a character that the VR AE does not allow:
-    anything but printable ASCII, and the backslash.
-    """
-    title = text.strip(" ")
-    if not title:
-        raise ValueError("an AE title must not be empty")
-    if len(title) > _MAX_AE_TITLE_LENGTH:
-        raise ValueError(
-            f"an AE title has at most {_MAX_AE_TITLE_LENGTH} characters,"
-            f" {title[:32]!r} has {len(title)}"
-        )
-    if not (title.isascii() and title.isprintable()) or "\\" in title:
-        raise ValueError(f"an AE title has printable ASCII without a backslash, not {title!a}")
-    return title
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seriesgate.modality.destination import Destination, ae_title, parse_address
+from seriesgate.ae_title import checked_ae_title
+from seriesgate.modality.destination import Destination, parse_address
 
 _AE_CHARACTERS = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "\\"]
 
@@ -51,13 +52,13 @@ def test_any_text_is_an_address_or_a_value_error(text):
 
 @given(st.text(_AE_CHARACTERS, min_size=1, max_size=16).filter(str.strip))
 def test_an_ae_title_loses_the_spaces_around_it_and_nothing_else(text):
-    assert ae_title(f" {text}  ") == text.strip()
+    assert checked_ae_title(f" {text}  ") == text.strip()
 
 
 @pytest.mark.parametrize("text", ["", "    ", "A" * 17, "A\\B", "A\nB", "A\0", "ÄE", "A\x7f"])
 def test_what_is_no_ae_title_is_refused(text):
     with pytest.raises(ValueError, match="an AE title"):
-        ae_title(text)
+        checked_ae_title(text)
 
 
 def test_a_destination_checks_both_ae_titles_and_the_port():

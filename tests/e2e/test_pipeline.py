@@ -14,6 +14,8 @@ import httpx
 import pytest
 from tests.data_sets import EXPLICIT_BE, EXPLICIT_LE, IMPLICIT_LE, mr_instance, write_file
 from tests.e2e.processes import (
+    Process,
+    free_port,
     run,
     running_orthanc,
     running_seriesgate,
@@ -221,6 +223,32 @@ def test_killed_gateway_loses_nothing_that_it_acknowledged(tmp_path, study):
         gate.process.signal(signal.SIGINT)
         assert gate.process.wait() == 0
         assert gate.process.output[-1] == "stopped"
+
+
+def test_series_sent_twice_to_a_gateway_without_a_server_survives_its_death(tmp_path, study):
+    port = free_port()
+    gateway = Process(
+        *seriesgate_command(),
+        "gateway",
+        f"--scp-port={port}",
+        f"--server-url=http://127.0.0.1:{free_port()}",
+        "--quiet-period=0.2",
+        cwd=tmp_path,
+    )
+    try:
+        gateway.wait_for("the gateway listens")
+        for wanted in ("series closed", "nothing in it is new"):
+            to_gateway = ("-aec", "STORESCP", "127.0.0.1", str(port), *study.files)
+            run("storescu", *to_gateway, cwd=tmp_path)
+            gateway.wait_for(wanted, len(study.counts))
+        gateway.signal(signal.SIGKILL)
+        gateway.wait()
+    finally:
+        gateway.stop()
+    with running_seriesgate(tmp_path) as gate:
+        gate.wait_for_deliveries(len(study.counts))
+        assert gate.counts() == study.counts
+        assert gate.spooled_files() == []
 
 
 def test_no_patient_data_in_the_log_or_in_a_name(tmp_path, study):

@@ -6,6 +6,7 @@ Flags win over environment variables (`SERIESGATE_<SECTION>__<KEY>`), variables 
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     HttpUrl,
     IPvAnyNetwork,
+    PlainSerializer,
     SecretStr,
     ValidationError,
     model_validator,
@@ -56,6 +58,15 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def without_password(database_url: str) -> str:
+    """Return a database URL as it may be shown."""
+    return re.sub(r"(://[^/@:]*:)[^/@]*@|([?&]password=)[^&]*", _hide, database_url)
+
+
+def _hide(found: re.Match[str]) -> str:
+    return f"{found[1]}***@" if found[1] else f"{found[2]}***"
 
 
 class _Section(BaseModel):
@@ -135,8 +146,14 @@ class ServerSettings(_Section):
 
     host: str = Field("127.0.0.1", description="address that the server listens on")
     port: Port = Field(8000, description="its TCP port")
-    database_url: Annotated[str, Field(min_length=1)] = Field(
-        "sqlite:///series_data.db", description="its database"
+    database_url: Annotated[
+        str, Field(min_length=1), PlainSerializer(without_password, when_used="json")
+    ] = Field(
+        "sqlite:///series_data.db",
+        description="its database: a SQLite file, or `postgresql://user:password@host/database`",
+    )
+    database_connections: Annotated[int, Field(ge=2, le=100)] = Field(
+        5, description="connections of each server process to PostgreSQL; SQLite has one"
     )
 
     @model_validator(mode="after")

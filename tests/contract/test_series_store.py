@@ -7,6 +7,8 @@ import json
 import random
 from asyncio import run
 from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,33 +34,59 @@ from seriesgate.server.store import (
     StoreUnavailable,
 )
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.postgresql import PostgresqlServer
+
 ALL = SeriesFilter()
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def open_new(request, tmp_path_factory):
-    """A function that opens a new, empty store."""
-    opened: list[SeriesStore] = []
+class Stores:
+    """New, empty stores of one kind."""
 
-    def open_it():
-        opened.append(opener())
-        return opened[-1]
+    def __init__(self, kind: str, folder: Path, postgresql: PostgresqlServer) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._postgresql = postgresql
+        self._numbers = count()
+        self._opened: list[SeriesStore] = []
+        self._databases: list[str] = []
 
-    def sqlite():
-        path = tmp_path_factory.mktemp("store") / "series_data.db"
-        return open_store(f"sqlite:///{path}", clock=ticking_clock())
+    def open(self) -> SeriesStore:
+        store = self._open()
+        self._opened.append(store)
+        return store
 
-    openers = {"memory": lambda: MemorySeriesStore(ticking_clock()), "sqlite": sqlite}
-    opener = openers[request.param]
+    def _open(self) -> SeriesStore:
+        if self._kind == "memory":
+            return MemorySeriesStore(ticking_clock())
+        if self._kind == "sqlite":
+            url = f"sqlite:///{self._folder}/{next(self._numbers)}.db"
+        else:
+            url = self._postgresql.migrated_database()
+            self._databases.append(url)
+        return open_store(url, clock=ticking_clock())
 
-    yield open_it
-    for store in opened:
-        run(store.close())
+    def close(self) -> None:
+        """Close all that were opened."""
+        for store in self._opened:
+            run(store.close())
+        for database in self._databases:
+            self._postgresql.give_back(database)
+        self._opened, self._databases = [], []
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def stores(request, tmp_path, postgresql):
+    stores = Stores(request.param, tmp_path, postgresql)
+    yield stores
+    stores.close()
 
 
 @pytest.fixture
-def store(open_new):
-    return open_new()
+def store(stores):
+    return stores.open()
 
 
 def content(store):
@@ -205,14 +233,15 @@ def test_thousand_reports_at_once_leave_one_right_row(store):
     max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(reports_of_two_series, max_size=8), st.randoms(use_true_random=False))
-def test_content_depends_neither_on_order_nor_on_repeats(open_new, reports, randoms):
-    one_by_one, at_once = open_new(), open_new()
+def test_content_depends_neither_on_order_nor_on_repeats(stores, reports, randoms):
+    one_by_one, at_once = stores.open(), stores.open()
     for each in reports:
         run(one_by_one.register(each))
     again = reports + randoms.choices(reports, k=3) if reports else []
     randoms.shuffle(again)
     run(register_all(at_once, again))
     assert content(one_by_one) == content(at_once)
+    stores.close()
 
 
 def uids(page):
@@ -240,8 +269,7 @@ def test_pages_are_newest_first_and_leave_out_nothing(store):
     assert run(every_page(store, ALL, 7)) == [[f"1.{number}" for number in range(6, -1, -1)]]
 
 
-def test_series_that_came_at_the_same_time_are_paged_one_by_one(open_new, monkeypatch):
-    store = open_new()
+def test_series_that_came_at_the_same_time_are_paged_one_by_one(store, monkeypatch):
     monkeypatch.setattr(store, "_clock", lambda: START)
     run(register_all(store, [report(SeriesInstanceUID=f"1.{number}") for number in range(5)]))
     pages = run(every_page(store, ALL, 1))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from seriesgate.settings import SettingsError, is_loopback, load_settings
+from seriesgate.settings import SettingsError, is_loopback, load_settings, without_password
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +55,7 @@ def test_flags_win_over_variables_and_variables_over_the_file(tmp_path, monkeypa
         ("gateway", "no_such_key", 1),
         ("server", "port", 70000),
         ("server", "database_url", ""),
+        ("server", "database_connections", 1),
     ],
 )
 def test_wrong_value_is_one_line_that_names_the_key(section, key, value):
@@ -118,3 +119,23 @@ def test_list_in_a_variable_is_json(monkeypatch):
 )
 def test_loopback(host, loopback):
     assert is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("sqlite:///series_data.db", "sqlite:///series_data.db"),
+        ("postgresql://host/db", "postgresql://host/db"),
+        ("postgresql://user@host/db", "postgresql://user@host/db"),
+        ("postgresql://user:a:b%40c@host/db", "postgresql://user:***@host/db"),
+        (
+            "postgresql:///db?host=/run&password=abc&a=b",
+            "postgresql:///db?host=/run&password=***&a=b",
+        ),
+    ],
+)
+def test_password_of_the_database_is_used_but_not_shown(url, shown):
+    settings = load_settings(flags={"server": {"database_url": url}})
+    assert settings.server.database_url == url
+    assert settings.model_dump(mode="json")["server"]["database_url"] == shown
+    assert without_password(url) == shown

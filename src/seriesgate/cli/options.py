@@ -22,6 +22,8 @@ ConfigFile = Annotated[
     ),
 ]
 
+DatabaseUrl = Annotated[str | None, typer.Option(help="Database of the server.")]
+
 
 def fail(message: str, exit_code: int = 1) -> typer.Exit:
     """Print an error for a person and return the exit to raise."""

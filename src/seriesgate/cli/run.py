@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriesgate.cli.options import ConfigFile, settings_or_exit
+from seriesgate.cli.options import ConfigFile, DatabaseUrl, settings_or_exit
 from seriesgate.programs import gateway_program, server_program
 from seriesgate.settings import GatewaySettings
 from seriesgate.supervisor import supervise
@@ -29,7 +29,6 @@ DurabilityOption = Annotated[
     typer.Option(help="What an acknowledged instance survives: power (loss) or process (crash)."),
 ]
 ServerUrl = Annotated[str | None, typer.Option(help="Server that series are registered with.")]
-DatabaseUrl = Annotated[str | None, typer.Option(help="Database of the server.")]
 
 
 def up(

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
 
+# Text that is compared byte by byte, on PostgreSQL too: there the usual order is that of a language
+# and changes with the operating system's tables, which spoils the indexes.
+BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment: aware UTC in Python, a time with time zone in the database.

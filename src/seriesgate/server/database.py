@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
-from seriesgate.server.schema import upgrade
+from seriesgate.server.postgresql import postgresql_engine
+from seriesgate.server.schema import require_current, upgrade
+from seriesgate.server.sql_database import SqlDatabase, first_line
+from seriesgate.server.sql_register import register_group
 from seriesgate.server.sql_store import SqlSeriesStore
 from seriesgate.server.sqlite import sqlite_engine
 from seriesgate.server.store import DatabaseUnusable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-_EXAMPLE = "sqlite:///series_data.db"
+    from sqlalchemy import Engine
+
+DEFAULT_CONNECTIONS = 5
+_SQLITE_EXAMPLE = "sqlite:///series_data.db"
+_EXAMPLES = f"{_SQLITE_EXAMPLE} or postgresql://user:password@host/database"
 
 
 def utc_now() -> datetime:
@@ -25,38 +33,80 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_store(database_url: str, *, clock: Callable[[], datetime] = utc_now) -> SqlSeriesStore:
-    """Open the database, make it if it is absent, bring its schema up to date.
+def open_store(
+    database_url: str,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    connections: int = DEFAULT_CONNECTIONS,
+) -> SqlSeriesStore:
+    """Open the database.
 
-    `database_url` is in SQLAlchemy's form: `sqlite:///series_data.db` is a file in the working
-    folder, `sqlite:////var/lib/seriesgate/series_data.db` an absolute path. `clock` gives aware
-    times. Raises DatabaseUnusable, whose text is one line for the user.
+    `database_url` is in SQLAlchemy's form. `sqlite:///series_data.db` is a file in the working
+    folder, `sqlite:////var/lib/seriesgate/series_data.db` an absolute path; the file is made if it
+    is absent and its schema brought up to date. `postgresql://user:password@host/database` must
+    have been brought up to date (`upgrade_database`): its other servers may not be ready for it.
+
+    `clock` gives aware times. `connections`, at least 2, is how many PostgreSQL gets; SQLite has
+    one. Raises DatabaseUnusable, whose text is one line for the user.
     """
-    path = _sqlite_path(database_url)
-    try:
-        engine = sqlite_engine(path)
-        try:
+    with _opened(database_url, connections) as engine:
+        is_sqlite = engine.dialect.name == "sqlite"
+        if is_sqlite:
             upgrade(engine, clock())
+        else:
+            require_current(engine)
+        readers = 0 if is_sqlite else connections - 1
+        return SqlSeriesStore(SqlDatabase(engine, register_group, readers=readers), clock)
+
+
+def upgrade_database(database_url: str) -> None:
+    """Bring the schema of a database up to date. Raises DatabaseUnusable."""
+    with _opened(database_url, connections=1) as engine:
+        upgrade(engine, utc_now())
+        engine.dispose()
+
+
+@contextmanager
+def _opened(database_url: str, connections: int) -> Iterator[Engine]:
+    """Give the engine, which is disposed of if the block fails; the failure is one line then."""
+    url = _parsed(database_url)
+    # Never the whole URL: that of a database server has a password in it.
+    name = url.database if url.drivername == "sqlite" else _without_secrets(url)
+    try:
+        if url.drivername == "sqlite":
+            engine = sqlite_engine(_sqlite_path(url))
+        else:
+            engine = postgresql_engine(url, connections=connections)
+        try:
+            yield engine
         except BaseException:
             engine.dispose()
             raise
     except OSError as error:
-        raise DatabaseUnusable(f"database {path}: {error.strerror}") from error
+        raise DatabaseUnusable(f"database {name}: {error.strerror}") from error
     except DBAPIError as error:
-        raise DatabaseUnusable(f"database {path}: {error.orig}") from error
+        raise DatabaseUnusable(f"database {name}: {first_line(error.orig)}") from error
     except DatabaseUnusable as error:
-        raise DatabaseUnusable(f"database {path}: {error}") from error
-    return SqlSeriesStore(engine, clock)
+        raise DatabaseUnusable(f"database {name}: {error}") from error
 
 
-def _sqlite_path(database_url: str) -> Path:
-    # The URL is never repeated in a message: that of a database server has a password in it.
+def _parsed(database_url: str) -> URL:
     try:
         url = make_url(database_url)
     except (ArgumentError, ValueError):
-        raise DatabaseUnusable(f"the database URL can't be read; write {_EXAMPLE}") from None
-    if url.drivername != "sqlite":
-        raise DatabaseUnusable(f"no database of kind {url.drivername!r} is known; use {_EXAMPLE}")
+        raise DatabaseUnusable(f"the database URL can't be read; write {_EXAMPLES}") from None
+    if url.drivername not in {"sqlite", "postgresql", "postgresql+psycopg"}:
+        raise DatabaseUnusable(f"no database of kind {url.drivername!r} is known; use {_EXAMPLES}")
+    return url
+
+
+def _sqlite_path(url: URL) -> Path:
     if url.query or not url.database or url.database.startswith((":memory:", "file:")):
-        raise DatabaseUnusable(f"the database URL must name a file, as {_EXAMPLE} does")
+        raise DatabaseUnusable(f"the database URL must name a file, as {_SQLITE_EXAMPLE} does")
     return Path(url.database)
+
+
+def _without_secrets(url: URL) -> str:
+    # A password may be among the parameters as well.
+    address = URL.create("postgresql", host=url.host, port=url.port, database=url.database)
+    return address.render_as_string()

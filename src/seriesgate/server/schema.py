@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from seriesgate.server.store import DatabaseUnusable
 
@@ -28,6 +29,10 @@ _ORIGINAL_PLAN_COLUMNS = {
 }
 
 
+# Any number will do that no other program uses on the same database ("seriesga" in ASCII).
+_UPGRADE_LOCK = 0x7365726965736761
+
+
 def upgrade(engine: Engine, now: datetime) -> None:
     """Apply the migrations that the database lacks, all in one transaction or none.
 
@@ -36,23 +41,59 @@ def upgrade(engine: Engine, now: datetime) -> None:
     this program.
     """
     with engine.begin() as connection:
-        config = _config(connection, now)
-        scripts = ScriptDirectory.from_config(config)
-        current = MigrationContext.configure(connection).get_current_revision()
+        if connection.dialect.name == "postgresql":  # SQLite's transaction is a lock already
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+        config = _config()
+        config.attributes.update(connection=connection, now=now)
+        current = _known_revision(connection)
         if current is None:
             _adopt(connection, config)
-        elif current not in {script.revision for script in scripts.walk_revisions()}:
-            raise DatabaseUnusable(
-                "the database was written by a newer version of this program; install that one"
-            )
-        if current != scripts.get_current_head():
+        if current != _head():
             command.upgrade(config, "head")
 
 
-def _config(connection: Connection, now: datetime) -> Config:
+def require_current(engine: Engine) -> None:
+    """Raise DatabaseUnusable unless the database has the schema of this program."""
+    with engine.begin() as connection:
+        if _known_revision(connection) != _head():
+            raise DatabaseUnusable(
+                "its tables are those of an older version, or it has none yet; "
+                "run `seriesgate db upgrade` first"
+            )
+
+
+def is_current(connection: Connection) -> bool:
+    """Return whether the database has the schema of this program."""
+    return _revision(connection) == _head()
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _known_revision(connection: Connection) -> str | None:
+    current = _revision(connection)
+    if current is not None and current not in _revisions():
+        raise DatabaseUnusable(
+            "the database was written by a newer version of this program; install that one"
+        )
+    return current
+
+
+@cache
+def _revisions() -> tuple[str, ...]:
+    """Give the names of all schemas that this program knows, the latest first."""
+    scripts = ScriptDirectory.from_config(_config())
+    return tuple(script.revision for script in scripts.walk_revisions())
+
+
+def _head() -> str:
+    return _revisions()[0]
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", "seriesgate.server:migrations")
-    config.attributes.update(connection=connection, now=now)
     return config
 
 

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table
 
-from seriesgate.server.column_types import UtcDateTime
+from seriesgate.server.column_types import BinaryText, UtcDateTime
 
 metadata = MetaData()
 
 series_data = Table(
     "series_data",
     metadata,
-    Column("SeriesInstanceUID", Text, primary_key=True),
-    Column("PatientName", Text, nullable=False),
-    Column("PatientID", Text, nullable=False),
-    Column("StudyInstanceUID", Text, nullable=False),
+    Column("SeriesInstanceUID", BinaryText, primary_key=True),
+    Column("PatientName", BinaryText, nullable=False),
+    Column("PatientID", BinaryText, nullable=False),
+    Column("StudyInstanceUID", BinaryText, nullable=False),
     Column("InstancesInSeries", Integer, nullable=False),
     Column("Revision", Integer, nullable=False),
     Column("AddedInstances", Integer),
-    Column("Modality", Text, nullable=False),
+    Column("Modality", BinaryText, nullable=False),
     Column("SeriesNumber", Integer),
-    Column("SeriesDescription", Text, nullable=False),
-    Column("BodyPartExamined", Text, nullable=False),
-    Column("StudyDate", Text, nullable=False),
-    Column("StudyDescription", Text, nullable=False),
-    Column("AccessionNumber", Text, nullable=False),
-    Column("Manufacturer", Text, nullable=False),
-    Column("CallingAETitle", Text, nullable=False),
-    Column("Gateway", Text, nullable=False),
+    Column("SeriesDescription", BinaryText, nullable=False),
+    Column("BodyPartExamined", BinaryText, nullable=False),
+    Column("StudyDate", BinaryText, nullable=False),
+    Column("StudyDescription", BinaryText, nullable=False),
+    Column("AccessionNumber", BinaryText, nullable=False),
+    Column("Manufacturer", BinaryText, nullable=False),
+    Column("CallingAETitle", BinaryText, nullable=False),
+    Column("Gateway", BinaryText, nullable=False),
     Column("Bytes", BigInteger),
     Column("FirstInstanceAt", UtcDateTime),
     Column("LastInstanceAt", UtcDateTime),
@@ -44,10 +44,10 @@ series_data = Table(
 series_reports = Table(
     "series_reports",
     metadata,
-    Column("SeriesInstanceUID", Text, primary_key=True),
+    Column("SeriesInstanceUID", BinaryText, primary_key=True),
     # SHA-256 of Report: equal reports of a series are one entry.
-    Column("Digest", Text, primary_key=True),
+    Column("Digest", BinaryText, primary_key=True),
     Column("ReceivedAt", UtcDateTime, nullable=False),
-    Column("IdempotencyKey", Text),
-    Column("Report", Text, nullable=False),
+    Column("IdempotencyKey", BinaryText),
+    Column("Report", BinaryText, nullable=False),
 )

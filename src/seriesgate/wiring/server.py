@@ -38,7 +38,9 @@ async def run_server(
     with listener:
         config = uvicorn.Config(
             # The app closes the store when it shuts down.
-            create_app(open_store(settings.database_url)),
+            create_app(
+                open_store(settings.database_url, connections=settings.database_connections)
+            ),
             log_config=None,
             access_log=False,
             server_header=False,

@@ -12,8 +12,8 @@ from sqlalchemy import event, insert, text
 from sqlalchemy.exc import IntegrityError
 from tests.unit.server.examples import START, report, ticking_clock
 
-from seriesgate.server import sql_store
 from seriesgate.server.schema import upgrade
+from seriesgate.server.sql_database import SqlDatabase
 from seriesgate.server.sql_register import PostedReport, register_group
 from seriesgate.server.sql_store import SqlSeriesStore
 from seriesgate.server.sqlite import sqlite_engine
@@ -32,7 +32,7 @@ def engine(tmp_path):
 
 @pytest.fixture
 def store(engine):
-    store = SqlSeriesStore(engine, ticking_clock())
+    store = SqlSeriesStore(SqlDatabase(engine, register_group), ticking_clock())
     yield store
     run(store.close())
 
@@ -119,7 +119,7 @@ def test_report_that_the_database_refuses_spoils_no_other(store, engine):
     assert {row.SeriesInstanceUID for row in page.series} == {"1.1", "1.2"}
 
 
-def test_series_that_another_server_adds_meanwhile_is_merged_with_its_row(store, monkeypatch):
+def test_series_that_another_server_adds_meanwhile_is_merged_with_its_row(engine):
     """On a database with row locks two servers may both find a series new."""
     calls = []
 
@@ -131,8 +131,9 @@ def test_series_that_another_server_adds_meanwhile_is_merged_with_its_row(store,
             raise IntegrityError("INSERT", {}, sqlite3.IntegrityError("UNIQUE"))
         return register_group(connection, group)
 
-    monkeypatch.setattr(sql_store, "register_group", find_it_new_once)
+    store = SqlSeriesStore(SqlDatabase(engine, find_it_new_once), ticking_clock())
     registration = run(store.register(report(InstancesInSeries=11)))
+    run(store.close())
     assert registration.outcome is Outcome.UPDATED
     assert calls == [1, 1]
 

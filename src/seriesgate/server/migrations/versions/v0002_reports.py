@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import context, op
 
-from seriesgate.server.column_types import UtcDateTime
+from seriesgate.server.column_types import BinaryText, UtcDateTime
 from seriesgate.server.store import DatabaseUnusable
 
 revision = "0002"
@@ -20,6 +20,9 @@ _BATCH = 1000
 def upgrade() -> None:
     """Make the new tables and take over the rows of the old one."""
     op.rename_table("series_data", "original_series_data")
+    if op.get_context().dialect.name == "postgresql":
+        # There the index of a primary key has a name, which the new table shall have.
+        op.execute("ALTER INDEX series_data_pkey RENAME TO original_series_data_pkey")
     series_data = _create_series_data()
     series_reports = _create_series_reports()
     _take_over(series_data, series_reports, context.config.attributes["now"])
@@ -29,23 +32,23 @@ def upgrade() -> None:
 def _create_series_data() -> sa.Table:
     table = op.create_table(
         "series_data",
-        sa.Column("SeriesInstanceUID", sa.Text, primary_key=True),
-        sa.Column("PatientName", sa.Text, nullable=False),
-        sa.Column("PatientID", sa.Text, nullable=False),
-        sa.Column("StudyInstanceUID", sa.Text, nullable=False),
+        sa.Column("SeriesInstanceUID", BinaryText, primary_key=True),
+        sa.Column("PatientName", BinaryText, nullable=False),
+        sa.Column("PatientID", BinaryText, nullable=False),
+        sa.Column("StudyInstanceUID", BinaryText, nullable=False),
         sa.Column("InstancesInSeries", sa.Integer, nullable=False),
         sa.Column("Revision", sa.Integer, nullable=False),
         sa.Column("AddedInstances", sa.Integer),
-        sa.Column("Modality", sa.Text, nullable=False),
+        sa.Column("Modality", BinaryText, nullable=False),
         sa.Column("SeriesNumber", sa.Integer),
-        sa.Column("SeriesDescription", sa.Text, nullable=False),
-        sa.Column("BodyPartExamined", sa.Text, nullable=False),
-        sa.Column("StudyDate", sa.Text, nullable=False),
-        sa.Column("StudyDescription", sa.Text, nullable=False),
-        sa.Column("AccessionNumber", sa.Text, nullable=False),
-        sa.Column("Manufacturer", sa.Text, nullable=False),
-        sa.Column("CallingAETitle", sa.Text, nullable=False),
-        sa.Column("Gateway", sa.Text, nullable=False),
+        sa.Column("SeriesDescription", BinaryText, nullable=False),
+        sa.Column("BodyPartExamined", BinaryText, nullable=False),
+        sa.Column("StudyDate", BinaryText, nullable=False),
+        sa.Column("StudyDescription", BinaryText, nullable=False),
+        sa.Column("AccessionNumber", BinaryText, nullable=False),
+        sa.Column("Manufacturer", BinaryText, nullable=False),
+        sa.Column("CallingAETitle", BinaryText, nullable=False),
+        sa.Column("Gateway", BinaryText, nullable=False),
         sa.Column("Bytes", sa.BigInteger),
         sa.Column("FirstInstanceAt", UtcDateTime),
         sa.Column("LastInstanceAt", UtcDateTime),
@@ -64,11 +67,11 @@ def _create_series_data() -> sa.Table:
 def _create_series_reports() -> sa.Table:
     return op.create_table(
         "series_reports",
-        sa.Column("SeriesInstanceUID", sa.Text, primary_key=True),
-        sa.Column("Digest", sa.Text, primary_key=True),
+        sa.Column("SeriesInstanceUID", BinaryText, primary_key=True),
+        sa.Column("Digest", BinaryText, primary_key=True),
         sa.Column("ReceivedAt", UtcDateTime, nullable=False),
-        sa.Column("IdempotencyKey", sa.Text),
-        sa.Column("Report", sa.Text, nullable=False),
+        sa.Column("IdempotencyKey", BinaryText),
+        sa.Column("Report", BinaryText, nullable=False),
     )
 
 

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from seriesgate.listener import bind_listener
-from seriesgate.server.app import create_app
-from seriesgate.server.database import open_store
+from seriesgate.settings import ServerSettings
+from seriesgate.wiring.server import server_app
 
 if TYPE_CHECKING:
     import socket
 
 
 def serve(listener: socket.socket, database_url: str) -> None:
-    app = create_app(open_store(database_url))
+    app = server_app(ServerSettings(database_url=database_url))
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from seriesgate.server.merge import canonical_json, merge
@@ -14,6 +15,7 @@ from seriesgate.server.store import (
     StoredSeries,
     StoreUnavailable,
 )
+from seriesgate.server.tokens import Grant, TokenNameTaken, TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +73,30 @@ class MemorySeriesStore:
 
     async def close(self) -> None:
         self._closed = True
+
+
+class MemoryTokenStore:
+    """A `TokenStore` in memory."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._records: dict[str, TokenRecord] = {}
+
+    async def add(self, grant: Grant) -> TokenRecord:
+        if grant.name in self._records:
+            raise TokenNameTaken
+        self._records[grant.name] = TokenRecord(grant, self._clock(), None)
+        return self._records[grant.name]
+
+    async def revoke(self, name: str) -> TokenRecord | None:
+        record = self._records.get(name)
+        if record is not None and record.revoked_at is None:
+            record = replace(record, revoked_at=self._clock())
+            self._records[name] = record
+        return record
+
+    async def records(self) -> list[TokenRecord]:
+        return [self._records[name] for name in sorted(self._records)]
 
 
 def _position(row: StoredSeries) -> tuple[datetime, str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
@@ -73,6 +74,13 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _check_tls(certificate: Path | None, private_key: Path | None, client_ca: Path | None) -> None:
+    if (certificate is None) != (private_key is None):
+        raise ValueError("tls_certificate and tls_private_key belong together: set both")
+    if client_ca is not None and certificate is None:
+        raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
+
+
 class GatewaySettings(_Section):
     """The gateway: what it listens on, where it keeps what it received, where it reports to."""
 
@@ -94,6 +102,15 @@ class GatewaySettings(_Section):
         HttpUrl("http://127.0.0.1:8000"), description="where series are registered"
     )
     server_token: SecretStr | None = Field(None, description="bearer token for the server")
+    server_ca: Path | None = Field(
+        None,
+        description="PEM file; the server's certificate must be of this authority instead of one "
+        "that is known publicly",
+    )
+    server_tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate chain to show to the server"
+    )
+    server_tls_private_key: Path | None = Field(None, description="PEM file with its private key")
     gateway_name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")] = Field(
         "seriesgate", description="name of this gateway in its reports"
     )
@@ -134,11 +151,31 @@ class GatewaySettings(_Section):
 
     @model_validator(mode="after")
     def _tls_is_complete(self) -> GatewaySettings:
-        if (self.tls_certificate is None) != (self.tls_private_key is None):
-            raise ValueError("tls_certificate and tls_private_key belong together: set both")
-        if self.tls_client_ca is not None and self.tls_certificate is None:
-            raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
+        _check_tls(self.tls_certificate, self.tls_private_key, self.tls_client_ca)
         return self
+
+    @model_validator(mode="after")
+    def _tls_of_the_server_is_complete(self) -> GatewaySettings:
+        if (self.server_tls_certificate is None) != (self.server_tls_private_key is None):
+            raise ValueError(
+                "server_tls_certificate and server_tls_private_key belong together: set both"
+            )
+        return self
+
+
+class ServerToken(_Section):
+    """A token that the settings hold."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] = "settings"
+    token: Annotated[SecretStr, Field(min_length=16, max_length=512)]
+    scopes: Annotated[tuple[Literal["register", "read", "admin"], ...], Field(min_length=1)] = (
+        "register",
+        "read",
+    )
+
+
+def _token_alone(value: object) -> object:
+    return {"token": value} if isinstance(value, str) else value
 
 
 class ServerSettings(_Section):
@@ -156,13 +193,36 @@ class ServerSettings(_Section):
         5, description="connections of each server process to PostgreSQL; SQLite has one"
     )
 
+    tokens: tuple[Annotated[ServerToken, BeforeValidator(_token_alone)], ...] = Field(
+        (),
+        description="tokens besides those of `seriesgate token`: the text alone, for `register` "
+        "and `read`, or `{name, token, scopes}`",
+    )
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate chain; with it the server speaks HTTPS"
+    )
+    tls_private_key: Path | None = Field(None, description="PEM file with its private key")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM file; only clients with a certificate of this authority may connect"
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="reverse proxies, whose X-Forwarded-For and -Proto are believed"
+    )
+    max_connections: Annotated[int, Field(ge=1, le=65536)] = Field(
+        1000, description="requests and idle connections at a time; more are answered 503"
+    )
+    access_log: bool = Field(False, description="log each request, without patient data")
+
     @model_validator(mode="after")
-    def _only_loopback(self) -> ServerSettings:
-        if not is_loopback(self.host):
-            raise ValueError(
-                f"host {self.host} can be reached by others, and this version has no "
-                "authentication: keep 127.0.0.1, with an authenticating reverse proxy in front"
-            )
+    def _tls_is_complete(self) -> ServerSettings:
+        _check_tls(self.tls_certificate, self.tls_private_key, self.tls_client_ca)
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_differ(self) -> ServerSettings:
+        texts = [token.token.get_secret_value() for token in self.tokens]
+        if len(set(texts)) < len(texts):
+            raise ValueError("tokens: two of them are the same")
         return self
 
 

@@ -13,8 +13,8 @@ from tests.fakes import ScriptedPublisher
 
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.series.delivery import Delivery, FailureKind, PublishFailure, delivery_id_of
-from seriesgate.server.app import create_app
-from seriesgate.server.database import open_store
+from seriesgate.settings import ServerSettings
+from seriesgate.wiring.server import server_app
 
 
 def delivery(**attributes):
@@ -32,7 +32,7 @@ async def scripted(_tmp_path):
 
 @asynccontextmanager
 async def http(tmp_path):
-    app = create_app(open_store(f"sqlite:///{tmp_path}/series_data.db"))
+    app = server_app(ServerSettings(database_url=f"sqlite:///{tmp_path}/series_data.db"))
     async with app.router.lifespan_context(app):
         publisher = HttpPublisher(
             "http://server",

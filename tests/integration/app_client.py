@@ -7,14 +7,18 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.fakes_server import MemorySeriesStore
+from tests.fakes_server import MemorySeriesStore, MemoryTokenStore
 from tests.unit.server.examples import FIVE_FIELDS, ticking_clock
 
 from seriesgate.server.app import create_app
+from seriesgate.server.authentication import Authentication
+from seriesgate.server.failure_limit import FailureLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
     from typing import Self
+
+    from seriesgate.server.tokens import Grant
 
 # What no answer may repeat.
 SECRET = "Zyxwvut^Secret"
@@ -23,9 +27,18 @@ SECRET = "Zyxwvut^Secret"
 class AppClient:
     """Sends requests to an app with a store in memory, while the app's lifespan lasts."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, fixed: Sequence[Grant] = (), always: bool = False) -> None:
         self.store = MemorySeriesStore(ticking_clock())
-        app = create_app(self.store)
+        self.tokens = MemoryTokenStore(ticking_clock())
+        self.now = 0.0
+        authentication = Authentication(
+            self.tokens,
+            FailureLimit(lambda: self.now),
+            lambda: self.now,
+            fixed=fixed,
+            always=always,
+        )
+        self.app = app = create_app(self.store, self.tokens, authentication)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://server")
         self._lifespan = app.router.lifespan_context(app)

@@ -19,8 +19,8 @@ import uvicorn
 from tests.unit.server.examples import FIVE_FIELDS
 
 from seriesgate.listener import bind_listener
-from seriesgate.server.app import create_app
-from seriesgate.server.database import open_store
+from seriesgate.settings import ServerSettings
+from seriesgate.wiring.server import server_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,10 @@ HEAD = b"POST /series HTTP/1.1\r\nHost: server\r\nContent-Type: application/json
 SERVE = """
 import sys, uvicorn
 from seriesgate.listener import bind_listener
-from seriesgate.server.app import create_app
-from seriesgate.server.database import open_store
+from seriesgate.settings import ServerSettings
+from seriesgate.wiring.server import server_app
 listener = bind_listener("127.0.0.1", 0)
-app = create_app(open_store(sys.argv[1]))
+app = server_app(ServerSettings(database_url=sys.argv[1]))
 print(listener.getsockname()[1], flush=True)
 uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listener])
 """
@@ -53,7 +53,8 @@ def port(url):
 def serving(url: str) -> Iterator[int]:
     """Serve a database from a thread of this process; give the port."""
     with bind_listener("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(create_app(open_store(url)), log_config=None))
+        app = server_app(ServerSettings(database_url=url))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:

@@ -13,7 +13,7 @@ from tests.data_sets import mr_data_set
 from tests.integration.receiver import PATIENCE, Peer, running_receiver
 from tests.unit.upper_layer import wire
 
-from seriesgate.adapters.tls import TlsUnusable, server_context
+from seriesgate.tls import TlsUnusable, server_context
 
 
 class Authority:

@@ -85,9 +85,37 @@ def test_tls_needs_certificate_and_key_together():
     load_settings(flags={"gateway": {"tls_certificate": "c.pem", "tls_private_key": "k.pem"}})
 
 
-def test_server_without_authentication_stays_on_loopback():
-    assert "server" in complaint({"server": {"host": "0.0.0.0"}})
-    load_settings(flags={"server": {"host": "::1"}})
+def test_token_may_be_its_text_alone_or_say_what_it_is_for():
+    long = {"name": "ward-3", "token": "b" * 16, "scopes": ["admin"]}
+    settings = load_settings(flags={"server": {"tokens": ["a" * 16, long]}})
+    alone, named = settings.server.tokens
+    assert (alone.name, alone.scopes) == ("settings", ("register", "read"))
+    assert (named.name, named.scopes) == ("ward-3", ("admin",))
+    assert named.token.get_secret_value() == "b" * 16
+    assert "aaaa" not in str(settings.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    "tokens", [["short"], ["a" * 16] * 2, [{"token": "a" * 16, "scopes": ["all"]}], [{"name": "x"}]]
+)
+def test_wrong_token_is_named_but_not_shown(tokens):
+    message = complaint({"server": {"tokens": tokens}})
+    assert "tokens" in message
+    assert "short" not in message
+    assert "aaaa" not in message
+
+
+@pytest.mark.parametrize(
+    ("section", "given"),
+    [
+        ("server", {"tls_certificate": "a.pem"}),
+        ("server", {"tls_private_key": "a.pem"}),
+        ("server", {"tls_client_ca": "a.pem"}),
+        ("gateway", {"server_tls_certificate": "a.pem"}),
+    ],
+)
+def test_tls_is_set_as_a_whole(section, given):
+    assert next(iter(given)).removesuffix("_client_ca") in complaint({section: given})
 
 
 def test_missing_and_broken_files_are_named(tmp_path):

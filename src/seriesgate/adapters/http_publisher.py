@@ -36,7 +36,8 @@ class HttpPublisher:
     """Implements `SeriesPublisher` on one keep-alive connection pool.
 
     `server_url` is the server's address without the path. `total_timeout` bounds one attempt in
-    seconds, however slowly the server sends or answers.
+    seconds, however slowly the server sends or answers. `tls` is how an https server is verified;
+    by default, by the authorities that are known publicly.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class HttpPublisher:
         utcnow: Callable[[], datetime],
         *,
         server_token: str | None = None,
+        tls: ssl.SSLContext | None = None,
         total_timeout: float = 30.0,
         max_connections: int = 16,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -64,6 +66,7 @@ class HttpPublisher:
             timeout=httpx.Timeout(total_timeout, connect=10.0),
             limits=httpx.Limits(max_connections=max_connections, keepalive_expiry=60.0),
             follow_redirects=False,
+            verify=True if tls is None else tls,
             # A proxy or a .netrc of the environment must not decide where patient data goes.
             trust_env=False,
             transport=transport,

@@ -9,24 +9,41 @@ from seriesgate import __version__
 from seriesgate.server.body_limit import BodyLimitMiddleware
 from seriesgate.server.exception_handlers import add_exception_handlers
 from seriesgate.server.openapi import DescribedApp
-from seriesgate.server.routes import health, series
+from seriesgate.server.response_headers import ResponseHeadersMiddleware
+from seriesgate.server.routes import description, health, series
+from seriesgate.server.routes import tokens as tokens_routes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
+    from seriesgate.server.authentication import Authentication
     from seriesgate.server.store import SeriesStore
+    from seriesgate.server.tokens import TokenStore
 
 MAX_BODY_BYTES = 2**20
 BODY_TIMEOUT = 30.0
 
 
+class _App(DescribedApp):
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put ours around Starlette's outermost layer too: it answers what nobody expected."""
+        return ResponseHeadersMiddleware(super().build_middleware_stack())
+
+
 def create_app(
-    store: SeriesStore, *, max_body_bytes: int = MAX_BODY_BYTES, body_timeout: float = BODY_TIMEOUT
+    store: SeriesStore,
+    tokens: TokenStore,
+    authentication: Authentication,
+    *,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    body_timeout: float = BODY_TIMEOUT,
 ) -> FastAPI:
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
+    `authentication` lets requests in; `tokens` is where an administrator makes what it asks for.
     `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
     """
 
@@ -37,7 +54,7 @@ def create_app(
         finally:
             await store.close()
 
-    app = DescribedApp(
+    app = _App(
         title="seriesgate",
         summary="Keeps one row for each DICOM series that was received.",
         version=__version__,
@@ -46,12 +63,15 @@ def create_app(
         # that has patient data.
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,  # routes.description has it, for those who may use the API
         redirect_slashes=False,
         # FastAPI can export URLs and errors of requests, and both may name a patient.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.store = store
-    for router in (series.router, health.router):
+    app.state.tokens = tokens
+    app.state.authentication = authentication
+    for router in (series.router, health.router, tokens_routes.router, description.router):
         # Not include_router: it keeps the router, and every request is then matched twice.
         app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)

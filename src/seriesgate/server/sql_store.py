@@ -29,21 +29,22 @@ SeriesDatabase: TypeAlias = SqlDatabase[PostedReport, Registration]
 class SqlSeriesStore:
     """A `SeriesStore` on a database whose schema is up to date.
 
-    `clock` gives the time of the server, aware. The store owns the database: `close` closes it.
+    `clock` gives the time of the server, aware. The store owns the database, which others may use
+    as well: `close` closes it.
     """
 
     def __init__(self, database: SeriesDatabase, clock: Callable[[], datetime]) -> None:
-        self._database = database
+        self.database = database
         self._clock = clock
 
     async def register(self, report: Series, idempotency_key: str | None = None) -> Registration:
         """See `SeriesStore.register`. Reports that wait are committed in one transaction."""
         posted = PostedReport(report, idempotency_key, self._clock())
-        return await self._database.write_with_others(posted)
+        return await self.database.write_with_others(posted)
 
     async def get(self, series_instance_uid: str) -> StoredSeries | None:
         """See `SeriesStore.get`."""
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: read_series(connection, series_instance_uid)
         )
 
@@ -51,21 +52,21 @@ class SqlSeriesStore:
         self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
     ) -> SeriesPage:
         """See `SeriesStore.page`."""
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: read_page(connection, wanted, limit, after)
         )
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:
         """See `SeriesStore.history`."""
-        return await self._database.read(
+        return await self.database.read(
             lambda connection: read_history(connection, series_instance_uid, limit)
         )
 
     async def check(self) -> None:
         """See `SeriesStore.check`. Takes the write lock and lets it go."""
-        if not await self._database.write(is_current):
+        if not await self.database.write(is_current):
             raise StoreUnavailable("the database has the schema of another version")
 
     async def close(self) -> None:
         """See `SeriesStore.close`."""
-        await self._database.close()
+        await self.database.close()

@@ -51,3 +51,14 @@ series_reports = Table(
     Column("IdempotencyKey", BinaryText),
     Column("Report", BinaryText, nullable=False),
 )
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("Name", BinaryText, primary_key=True),
+    # SHA-256 of the token, which itself is kept nowhere.
+    Column("Digest", BinaryText, nullable=False, unique=True),
+    Column("Scopes", JSON, nullable=False),
+    Column("CreatedAt", UtcDateTime, nullable=False),
+    Column("RevokedAt", UtcDateTime),
+)

@@ -15,13 +15,13 @@ from seriesgate.adapters.memory_journal import MemoryJournal
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
-from seriesgate.adapters.tls import server_context
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import RetryPolicy
+from seriesgate.tls import client_context, server_context
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
 if TYPE_CHECKING:
@@ -100,6 +100,9 @@ def _publisher(settings: GatewaySettings, clock: SystemClock) -> HttpPublisher:
         str(settings.server_url),
         clock.utcnow,
         server_token=token.get_secret_value() if token else None,
+        tls=client_context(
+            settings.server_ca, settings.server_tls_certificate, settings.server_tls_private_key
+        ),
     )
 
 

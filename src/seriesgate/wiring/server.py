@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from seriesgate.listener import address_of, bind_listener
 from seriesgate.server.app import create_app
-from seriesgate.server.database import open_store
+from seriesgate.server.authentication import Authentication
+from seriesgate.server.database import open_store, utc_now
+from seriesgate.server.failure_limit import FailureLimit
+from seriesgate.server.sql_tokens import SqlTokenStore
+from seriesgate.server.tokens import Grant, Scope, token_digest
+from seriesgate.settings import is_loopback
+from seriesgate.startup import CannotStart
+from seriesgate.tls import server_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
-    from seriesgate.settings import ServerSettings
+    from fastapi import FastAPI
+
+    from seriesgate.settings import ServerSettings, ServerToken
+
+# How long a request under way may take to end once the server is told to stop, in seconds.
+_DRAIN_GRACE = 10
 
 
 class _UvicornServer(uvicorn.Server):
@@ -34,24 +48,73 @@ async def run_server(
 
     Raises CannotStart.
     """
-    listener = bind_listener(settings.host, settings.port)
-    with listener:
-        config = uvicorn.Config(
-            # The app closes the store when it shuts down.
-            create_app(
-                open_store(settings.database_url, connections=settings.database_connections)
-            ),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-        )
-        server = _UvicornServer(config)
+    tls = _tls(settings)
+    with bind_listener(settings.host, settings.port) as listener:
+        app = server_app(settings)
+        server = _UvicornServer(_configuration(app, settings, tls))
         async with asyncio.TaskGroup() as group:
+            await _refuse_without_tokens(app, settings)
             serving = group.create_task(server.serve(sockets=[listener]))
-            on_ready(f"http://{address_of(listener)}")
+            on_ready(f"{'https' if tls else 'http'}://{address_of(listener)}")
             await asyncio.wait(
                 [serving, group.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
             )
             server.should_exit = True
             stop.set()
+
+
+def server_app(settings: ServerSettings) -> FastAPI:
+    """Return the app, whose shutdown closes the database. Raises CannotStart."""
+    store = open_store(settings.database_url, connections=settings.database_connections)
+    tokens = SqlTokenStore(store.database, utc_now)
+    authentication = Authentication(
+        tokens,
+        FailureLimit(time.monotonic),
+        time.monotonic,
+        fixed=[_grant(token) for token in settings.tokens],
+        always=not is_loopback(settings.host),
+    )
+    return create_app(store, tokens, authentication)
+
+
+async def _refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:
+    if is_loopback(settings.host):
+        return
+    authentication: Authentication = app.state.authentication
+    if not await authentication.is_possible():
+        await app.state.store.close()
+        raise CannotStart(
+            f"host {settings.host} can be reached by others, and there is no token yet: make one "
+            "with `seriesgate token create NAME --scope register --scope read`, or set "
+            "server.tokens"
+        )
+
+
+def _grant(token: ServerToken) -> Grant:
+    scopes = frozenset(Scope(name) for name in token.scopes)
+    return Grant(token.name, token_digest(token.token.get_secret_value()), scopes)
+
+
+def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None or settings.tls_private_key is None:
+        return None
+    return server_context(
+        settings.tls_certificate, settings.tls_private_key, settings.tls_client_ca
+    )
+
+
+def _configuration(
+    app: FastAPI, settings: ServerSettings, tls: ssl.SSLContext | None
+) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        limit_concurrency=settings.max_connections,
+        timeout_graceful_shutdown=_DRAIN_GRACE,
+        # In place of uvicorn's own, which leaves old ciphers in.
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
+    )

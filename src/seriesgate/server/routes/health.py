@@ -1,13 +1,13 @@
 """`/healthz` and `/readyz`, for whoever restarts or balances servers."""
 
 import asyncio
-from http import HTTPStatus
 from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from seriesgate.server.openapi import operation_id, problems
+from seriesgate.server.openapi import operation_id
+from seriesgate.server.routes.access import PUBLIC, REQUIRES_ANY_TOKEN
 from seriesgate.server.routes.store import Store
 from seriesgate.server.store import StoreUnavailable
 
@@ -22,13 +22,13 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=[PUBLIC])
 async def alive() -> Health:
     """Say that the process answers. Restart it when it does not."""
     return Health()
 
 
-@router.get("/readyz", responses=problems(HTTPStatus.SERVICE_UNAVAILABLE))
+@router.get("/readyz", dependencies=[REQUIRES_ANY_TOKEN])
 async def ready(store: Store) -> Health:
     """Say whether the database can take a report now. Send no reports while it can't."""
     try:

@@ -16,8 +16,10 @@ from seriesgate.server.report_request import (
     read_idempotency_key,
     read_report,
 )
+from seriesgate.server.routes.access import requires
 from seriesgate.server.routes.store import Store, store_of
 from seriesgate.server.store import Outcome, SeriesFilter, StoredSeries
+from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
 
@@ -53,17 +55,10 @@ class SeriesList(BaseModel):
     response_description="The series is new",
     responses={
         200: {"model": StoredSeries, "description": "The series was known; this is its row now"},
-        **problems(
-            HTTPStatus.CONFLICT,
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            HTTPStatus.UNPROCESSABLE_ENTITY,
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        ),
+        **problems(HTTPStatus.CONFLICT),
     },
     openapi_extra=REPORT_REQUEST,
+    dependencies=[requires(Scope.REGISTER)],
 )
 async def register_series(request: Request) -> Response:
     """Register a series, or tell more of one that is known. Repeat it as often as needed.
@@ -84,11 +79,7 @@ async def register_series(request: Request) -> Response:
 @router.get(
     "/series",
     response_model=SeriesList,
-    responses=problems(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    dependencies=[requires(Scope.READ)],
 )
 async def list_series(query: Annotated[SeriesQuery, Query()], store: Store) -> Response:
     """List the series, newest first: by the time when their first report came.
@@ -111,12 +102,8 @@ async def list_series(query: Annotated[SeriesQuery, Query()], store: Store) -> R
 @router.get(
     "/series/{SeriesInstanceUID:path}",
     response_model=StoredSeries,
-    responses=problems(
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    ),
+    responses=problems(HTTPStatus.NOT_FOUND),
+    dependencies=[requires(Scope.READ)],
 )
 async def read_series(
     series_instance_uid: Annotated[
@@ -134,6 +121,4 @@ async def read_series(
 def _json(
     model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
 ) -> Response:
-    # Patient data: no proxy or browser may keep it.
-    headers = {"Cache-Control": "no-store", **(headers or {})}
     return Response(model.model_dump_json(), status, headers, media_type="application/json")

@@ -35,7 +35,8 @@ SEEDS: dict[str, list[bytes]] = {
         wire.associate_rq() + _STORE[:-10] + wire.A_ABORT_BY_USER,
     ],
     "header": [
-        bytes([number]) + encode(mr_instance(), syntax)
+        bytes([number]) + encode(mr_instance(), syntax) * count
         for number, syntax in enumerate((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED))
+        for count in (1, 2)
     ],
 }

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seriesgate.adapters.data_set.data_set_head import HeadLimits
+from seriesgate.adapters.data_set.head_layout import HeadMemory
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.upper_layer.acceptor import AcceptorConnection
@@ -76,7 +78,10 @@ def conversation(data: bytes) -> None:
 
 
 def header(data: bytes) -> None:
-    """Scan a data set; how it is cut into fragments must not change what is found."""
+    """Scan a data set; how it is cut into fragments must not change what is found.
+
+    Nor must what is remembered of another one: the second half after the first.
+    """
     if not data:
         return
     syntax = _SYNTAXES[data[0] % len(_SYNTAXES)]
@@ -84,10 +89,14 @@ def header(data: bytes) -> None:
     middle = len(body) // 2
     if _scan(syntax, [body]) != _scan(syntax, [body[:middle], body[middle:]]):
         raise AssertionError("fragmentation changed the header")
+    memory = HeadMemory(HeadLimits().max_value_bytes)
+    _scan(syntax, [body[:middle]], memory)
+    if _scan(syntax, [body[middle:]], memory) != _scan(syntax, [body[middle:]]):
+        raise AssertionError("what was remembered changed the header")
 
 
-def _scan(syntax: str, fragments: list[bytes]) -> object:
-    scanner = HeaderScanner(syntax)
+def _scan(syntax: str, fragments: list[bytes], memory: HeadMemory | None = None) -> object:
+    scanner = HeaderScanner(syntax, memory=memory)
     try:
         for fragment in fragments:
             found = scanner.feed(fragment)

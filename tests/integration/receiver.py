@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.data_sets import mr_data_set
 from tests.unit.upper_layer import wire
 
-from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import SystemClock
@@ -101,9 +101,10 @@ def running_receiver(
     quiet_period: float = 1000.0,
     **policy_options: Any,
 ) -> Iterator[Receiver]:
-    with closing(FileSpool(folder, durability, HeaderScanner)) as spool:
+    scanner_for = HeaderScanners()
+    with closing(FileSpool(folder, durability, scanner_for)) as spool:
         collector = SeriesCollector(quiet_period)
-        intake = Intake(spool, collector, HeaderScanner, SystemClock(), lambda: None)
+        intake = Intake(spool, collector, scanner_for, SystemClock(), lambda: None)
         scp = ModalityStoreSCP(
             intake,
             policy(**policy_options),

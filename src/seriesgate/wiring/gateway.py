@@ -8,7 +8,7 @@ import logging
 import random
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.data_set.header_scanner import HeaderScanner
+from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.adapters.data_set.series_description import read_series_description
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.adapters.memory_journal import MemoryJournal
@@ -44,14 +44,15 @@ async def run_gateway(
     Raises CannotStart.
     """
     clock = SystemClock()
-    spool = FileSpool(settings.state_dir, Durability(settings.durability), HeaderScanner)
+    scanner_for = HeaderScanners()
+    spool = FileSpool(settings.state_dir, Durability(settings.durability), scanner_for)
     with contextlib.closing(spool), contextlib.closing(BlockingThread("blocking")) as offload:
         loop = asyncio.get_running_loop()
         journal = MemoryJournal()
         intake = Intake(
             spool,
             SeriesCollector(settings.quiet_period),
-            HeaderScanner,
+            scanner_for,
             clock,
             wake_closer=lambda: _call_soon(loop, closer.wake),
         )

@@ -14,6 +14,7 @@ from tests.unit.adapters.data_set_bytes import (
 )
 from tests.unit.adapters.header_scanning import each_encoding, reason, scan, scan_encoded
 
+from seriesgate.adapters.data_set.data_set_head import HeadLimits
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 
@@ -80,7 +81,7 @@ def test_elements_are_counted_also_in_sequences():
 
 
 def test_elements_are_counted_over_all_fragments():
-    scanner = HeaderScanner(EXPLICIT_LE.transfer_syntax_uid, max_elements=20)
+    scanner = HeaderScanner(EXPLICIT_LE.transfer_syntax_uid, limits=HeadLimits(max_elements=20))
     element = EXPLICIT_LE.element(0x00091001, "LO", b"ab")
     for _ in range(19):
         scanner.feed(element)
@@ -126,7 +127,7 @@ def test_deflated_data_set_is_inflated(syntax):
 
 def test_what_follows_the_deflate_stream_is_padding():
     data = deflate(EXPLICIT_LE.before_uids() + EXPLICIT_LE.uids()) + b"\0" * 5000
-    scanner = HeaderScanner(DEFLATED, max_bytes=2000)
+    scanner = HeaderScanner(DEFLATED, limits=HeadLimits(max_bytes=2000))
     for start in range(0, len(data), 100):
         assert scanner.feed(data[start : start + 100]) is None
     assert scanner.finish().series_instance_uid == SERIES

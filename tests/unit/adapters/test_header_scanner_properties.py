@@ -26,30 +26,15 @@ from tests.unit.adapters.data_set_bytes import (
     Encoding,
     deflate,
 )
+from tests.unit.adapters.header_scanning import outcome
 
+from seriesgate.adapters.data_set.data_set_head import HeadLimits
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
-from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.series.model import InstanceHeader
 
 TRANSFER_SYNTAXES = (*(e.transfer_syntax_uid for e in ENCODINGS), DEFLATED, "1.2.3.4")
 
 quick = settings(deadline=None, max_examples=150)
-
-
-def outcome(
-    data: bytes, transfer_syntax_uid: str, cuts: list[int], **limits: int
-) -> InstanceHeader | str:
-    """Return the header or the reason, for fragments that are cut at `cuts`."""
-    scanner = HeaderScanner(transfer_syntax_uid, **limits)
-    edges = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    try:
-        for start, end in itertools.pairwise(edges):
-            header = scanner.feed(memoryview(data)[start:end])
-            if header is not None:
-                return header
-        return scanner.finish()
-    except HeaderUnreadable as error:
-        return str(error)
 
 
 cuts = st.lists(st.integers(0, 10_000), max_size=12)
@@ -112,17 +97,21 @@ def test_fragments_of_a_good_data_set_may_be_cut_anywhere(sample, cuts):
 @quick
 @given(damaged_data_sets(), cuts)
 def test_fragments_of_a_damaged_data_set_may_be_cut_anywhere(sample, cuts):
-    limits = {"max_bytes": 3000, "max_depth": 2, "max_elements": 20}
+    limits = HeadLimits(max_bytes=3000, max_depth=2, max_elements=20)
     data, declared = sample
-    assert outcome(data, declared, cuts, **limits) == outcome(data, declared, [], **limits)
+    assert outcome(data, declared, cuts, limits=limits) == outcome(
+        data, declared, [], limits=limits
+    )
 
 
 @quick
 @given(data_sets(), cuts, st.integers(1, 3000), st.integers(1, 3), st.integers(1, 30))
 def test_limits_hold_however_fragments_are_cut(sample, cuts, max_bytes, max_depth, max_elements):
-    limits = {"max_bytes": max_bytes, "max_depth": max_depth, "max_elements": max_elements}
+    limits = HeadLimits(max_bytes, max_depth, max_elements)
     data, declared = sample
-    assert outcome(data, declared, cuts, **limits) == outcome(data, declared, [], **limits)
+    assert outcome(data, declared, cuts, limits=limits) == outcome(
+        data, declared, [], limits=limits
+    )
 
 
 @quick

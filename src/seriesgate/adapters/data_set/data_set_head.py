@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from seriesgate.adapters.data_set.element_header import (
+    LENGTH_FORMATS,
     UNDEFINED_LENGTH,
     ReadHeader,
     item_reader,
@@ -19,11 +20,14 @@ from seriesgate.adapters.data_set.element_header import (
     recognise_byte_order,
     recognise_vr,
 )
+from seriesgate.adapters.data_set.head_layout import MAX_STEPS
 from seriesgate.adapters.data_set.inflater import InflateError, Inflater
 from seriesgate.gateway.ports import HeaderUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
+
+    from seriesgate.adapters.data_set.head_layout import Step
 
 # The whole data set is deflated (PS3.5 A.5), also in the two of JPIP (A.7, A.9).
 _DEFLATED = frozenset(
@@ -65,6 +69,8 @@ class DataSetHead:
     `values` maps their tags to raw bytes, padding included; the first of duplicates wins. The head
     ends with the greatest wanted tag. Data sets are ascending (PS3.5 7.1), but as long as one of
     the `required` tags is missing the rest of that group is searched too.
+
+    `steps` gets what was walked, as far as it is of use to a HeadLayout.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class DataSetHead:
         wanted: AbstractSet[int],
         required: AbstractSet[int],
         limits: HeadLimits,
+        steps: list[Step] | None = None,
     ) -> None:
         self.values: dict[int, bytes] = {}
         self.is_complete = False
@@ -92,6 +99,7 @@ class DataSetHead:
         self._skip = 0
         is_deflated = transfer_syntax_uid in _DEFLATED
         self._inflater = Inflater(limits.max_bytes) if is_deflated else None
+        self._steps = None if is_deflated else steps
 
     def feed(self, fragment: bytes | memoryview) -> bool:
         """Take the next bytes of the data set; return whether its head has ended.
@@ -128,6 +136,8 @@ class DataSetHead:
                 return
             position += len(piece) - len(self._tail) + max(end - len(piece), 0)
             self._tail = piece[end:]
+            if self._steps is not None and len(self._steps) > MAX_STEPS:
+                self._steps = None
         self._skip = position - len(view)
         if is_too_long:
             limit = self._limits.max_bytes
@@ -136,16 +146,16 @@ class DataSetHead:
     def _walk(self, data: bytes) -> int:
         """Return where the first element starts that is not all here; it may be beyond `data`."""
         wanted, last_tag, sequences = self._wanted, self._last_tag, self._sequences
-        elements_left = self._elements_left
+        elements_left, steps = self._elements_left, self._steps
         position = 0
         try:
             while elements_left:
-                tag, start, length = self._read(data, position)
+                read, wanted_tag = self._read, None
+                tag, start, length = read(data, position)
                 if sequences:
                     length = self._step_inside(data, position, tag, length)
                 elif tag > last_tag and self._is_end(tag):
                     self.is_complete = True
-                    break
                 elif length == UNDEFINED_LENGTH:
                     length = self._open_sequence(data, position)
                 elif tag in wanted:
@@ -153,9 +163,13 @@ class DataSetHead:
                     if end > len(data):
                         break
                     self.values.setdefault(tag, data[start:end])
-                    if tag == last_tag and self._is_end(tag):
-                        self.is_complete = True
-                        break
+                    wanted_tag = tag
+                    self.is_complete = tag == last_tag and self._is_end(tag)
+                if steps is not None:
+                    length_format = LENGTH_FORMATS.get(read, "")
+                    steps.append((data[position:start], length, length_format, wanted_tag))
+                if self.is_complete:
+                    break
                 position = start + length
                 elements_left -= 1
             else:

@@ -64,6 +64,23 @@ _read_item_be = _implicit_vr(">")
 
 _unpack_probe = Struct("<HH2sH").unpack_from
 
+LENGTH_FORMATS = {read_explicit_le: "<H", read_explicit_be: ">H", read_implicit_le: "<L"}
+"""How the length at the end of a usual header is packed, for each way to read headers."""
+
+_DELIMITER_GROUPS = (b"\xfe\xff", b"\xff\xfe")
+
+
+def has_plain_length(header: bytes, length_format: str) -> bool:
+    """Whether a header would be read just the same with any other length but the undefined one.
+
+    It would not be for delimiters, a VR that the table does not have, and an undefined length.
+    """
+    if header[:2] in _DELIMITER_GROUPS:
+        return False
+    if length_format == "<L":
+        return header[4:] != b"\xff\xff\xff\xff"
+    return header[4:6] in _SHORT_VRS
+
 
 def item_reader(elements: ReadHeader) -> ReadHeader:
     """Return the reader of the items that hold such elements: an item has no VR (PS3.5 7.5.1)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # PS3.5 9.1 allows 64 digits and dots. Real ones are longer or hold letters; the report of a series
 # takes 128 characters of printable ASCII without spaces.
@@ -12,6 +13,8 @@ _INTEGER = re.compile(rb"[+-]?[0-9]+")
 _INT32 = range(-(2**31), 2**31)
 
 
+# The instances of a series have all of their UIDs but one in common.
+@lru_cache(maxsize=256)
 def decode_uid(value: bytes) -> str:
     """Return the first UID in the value of a UI element, without its padding.
 

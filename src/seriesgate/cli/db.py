@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path  # noqa: TC003 - Typer reads the annotation
+from typing import Annotated
+
 import typer
 
 from seriesgate.cli.options import ConfigFile, DatabaseUrl, fail, settings_or_exit
 from seriesgate.startup import CannotStart
 
 app = typer.Typer(help="Care of the server's database.", no_args_is_help=True)
+
+
+@app.command()
+def backup(
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="New file to write.")],
+    config: ConfigFile = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Copy a SQLite database to a new file, also while the server runs.
+
+    The copy is checked, and complete as of one moment. For PostgreSQL use pg_dump.
+
+    Example: seriesgate db backup /backup/series_data-monday.db
+    """
+    from seriesgate.server.backup import back_up  # noqa: PLC0415 - not for other commands
+
+    settings = settings_or_exit(config, server__database_url=database_url).server
+    try:
+        back_up(settings.database_url, target)
+    except CannotStart as error:
+        raise fail(str(error)) from error
+    typer.echo(f"the backup is {target}")
 
 
 @app.command()

@@ -11,7 +11,7 @@ import typer
 
 from seriesgate.cli.options import ConfigFile, DatabaseUrl, settings_or_exit
 from seriesgate.programs import gateway_program, server_program
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings import GatewaySettings, ServerSettings
 from seriesgate.supervisor import supervise
 
 if TYPE_CHECKING:
@@ -59,12 +59,7 @@ def up(
         server__port=server_port,
         server__database_url=database_url,
     )
-    # The two run side by side: the gateway reports to the server that is started with it.
-    host = f"[{settings.server.host}]" if ":" in settings.server.host else settings.server.host
-    url = f"http://{host}:{settings.server.port}"
-    gateway_settings = GatewaySettings.model_validate(
-        {**settings.gateway.model_dump(), "server_url": url}
-    )
+    gateway_settings = _reporting_to(settings.server, settings.gateway)
     code = supervise(
         [
             ("server", partial(server_program, settings.server)),
@@ -117,6 +112,18 @@ def server(
         config, server__host=host, server__port=port, server__database_url=database_url
     )
     _run_alone("server", partial(server_program, settings.server))
+
+
+def _reporting_to(server: ServerSettings, gateway: GatewaySettings) -> GatewaySettings:
+    """Have the gateway report to the server that is started with it, with a token of its own."""
+    if server.tls_certificate is not None:
+        return gateway  # only the settings know by which name the certificate calls the server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    changes: dict[str, object] = {"server_url": f"http://{host}:{server.port}"}
+    usable = [token.token for token in server.tokens if {"register", "admin"} & {*token.scopes}]
+    if gateway.server_token is None and usable:
+        changes["server_token"] = usable[0]
+    return GatewaySettings.model_validate({**gateway.model_dump(), **changes})
 
 
 def _run_alone(name: str, program: Callable[[Callable[[str], None]], int]) -> None:

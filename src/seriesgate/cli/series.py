@@ -6,13 +6,13 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seriesgate.cli.options import ConfigFile, fail, settings_or_exit
+from seriesgate.cli.options import ConfigFile, settings_or_exit
+from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, not_ours
 
 app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
 
@@ -33,7 +33,8 @@ _COLUMNS = (
 @app.command("list")
 def list_series(
     config: ConfigFile = None,
-    server_url: Annotated[str | None, typer.Option(help="Server to ask.")] = None,
+    server_url: ServerUrl = None,
+    token: Token = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many series.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -42,7 +43,7 @@ def list_series(
     Example: seriesgate series list --limit 10
     """
     settings = settings_or_exit(config, gateway__server_url=server_url).gateway
-    rows = _fetch(str(settings.server_url).rstrip("/"), limit)
+    rows = _fetch(ServerApi(settings, token), limit)
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -74,17 +75,9 @@ def _shown(row: dict[str, Any], field: str) -> str:
     return str(value)
 
 
-def _fetch(server_url: str, limit: int) -> list[dict[str, Any]]:
+def _fetch(api: ServerApi, limit: int) -> list[dict[str, Any]]:
+    answer = api.request("GET", "/series", params={"limit": limit})
     try:
-        response = httpx.get(f"{server_url}/series", params={"limit": limit}, trust_env=False)
-        response.raise_for_status()
-        return list(response.json()["series"])
-    except httpx.HTTPStatusError as error:
-        raise fail(f"the server at {server_url} answered {error.response.status_code}") from error
-    except httpx.HTTPError as error:
-        raise fail(
-            f"no server answers at {server_url}: start it with `seriesgate up`, "
-            "or name another with --server-url"
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise fail(f"what answers at {server_url} is not a seriesgate server") from error
+        return list(answer["series"])
+    except (KeyError, TypeError) as error:
+        raise not_ours(f"the server at {api.url}") from error

@@ -87,7 +87,7 @@ def _opened(database_url: str, connections: int) -> Iterator[Engine]:
     except DBAPIError as error:
         raise DatabaseUnusable(f"database {name}: {first_line(error.orig)}") from error
     except DatabaseUnusable as error:
-        raise DatabaseUnusable(f"database {name}: {error}") from error
+        raise type(error)(f"database {name}: {error}") from error
 
 
 def _parsed(database_url: str) -> URL:

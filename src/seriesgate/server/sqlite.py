@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy.pool import QueuePool
 
-from seriesgate.server.store import DatabaseUnusable
+from seriesgate.server.store import DatabaseInUse, DatabaseUnusable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -41,7 +41,7 @@ def sqlite_engine(path: Path, *, busy_timeout: float = 5.0) -> Engine:
     can't change before they write; those of `engine.execution_options(read_only=True)` only read.
     Where a tool holds the lock they wait `busy_timeout` seconds for it.
 
-    `dispose` lets other servers use the file again. Raises DatabaseUnusable when another one does
+    `dispose` lets other servers use the file again. Raises DatabaseInUse when another one does
     now, OSError when the file or its lock can't be made or opened.
     """
     with suppress(FileExistsError):
@@ -71,7 +71,7 @@ def _lock(path: Path) -> BinaryIO:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise DatabaseUnusable("another server is using it; stop that one first") from None
+        raise DatabaseInUse("another server is using it; stop that one first") from None
     return lock
 
 

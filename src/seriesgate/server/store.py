@@ -92,6 +92,10 @@ class DatabaseUnusable(CannotStart):
     """The database that the settings name can't be opened. The text is one line that says why."""
 
 
+class DatabaseInUse(DatabaseUnusable):
+    """A running server has the database to itself."""
+
+
 class SeriesStore(Protocol):
     """Keeps one row per series and the history of its reports.
 

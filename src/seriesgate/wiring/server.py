@@ -51,9 +51,9 @@ async def run_server(
     tls = _tls(settings)
     with bind_listener(settings.host, settings.port) as listener:
         app = server_app(settings)
+        await _refuse_without_tokens(app, settings)
         server = _UvicornServer(_configuration(app, settings, tls))
         async with asyncio.TaskGroup() as group:
-            await _refuse_without_tokens(app, settings)
             serving = group.create_task(server.serve(sockets=[listener]))
             on_ready(f"{'https' if tls else 'http'}://{address_of(listener)}")
             await asyncio.wait(
@@ -63,15 +63,18 @@ async def run_server(
             stop.set()
 
 
-def server_app(settings: ServerSettings) -> FastAPI:
-    """Return the app, whose shutdown closes the database. Raises CannotStart."""
+def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
+    """Return the app, whose shutdown closes the database. Raises CannotStart.
+
+    `grants` are good besides those of the settings and of the database.
+    """
     store = open_store(settings.database_url, connections=settings.database_connections)
     tokens = SqlTokenStore(store.database, utc_now)
     authentication = Authentication(
         tokens,
         FailureLimit(time.monotonic),
         time.monotonic,
-        fixed=[_grant(token) for token in settings.tokens],
+        fixed=[*grants, *(_grant(token) for token in settings.tokens)],
         always=not is_loopback(settings.host),
     )
     return create_app(store, tokens, authentication)

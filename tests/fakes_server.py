@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from seriesgate.server.keys import key, search_text
 from seriesgate.server.merge import canonical_json, merge
+from seriesgate.server.query import Attribute, Between, Level, OneOf, Wildcard
 from seriesgate.server.store import (
     AcceptedReport,
+    Change,
+    MinuteCount,
+    Outcome,
     PagePosition,
+    PatientPage,
+    PatientSummary,
     Registration,
-    SeriesFilter,
     SeriesPage,
     StoredSeries,
     StoreUnavailable,
+    StudyPage,
+    StudySummary,
+    Totals,
 )
 from seriesgate.server.tokens import Grant, TokenNameTaken, TokenRecord
 
@@ -22,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seriesgate.series.report import Series
+    from seriesgate.server.query import Condition, SeriesFilter
 
 
 class MemorySeriesStore:
@@ -32,6 +44,7 @@ class MemorySeriesStore:
         self._clock = clock
         self._closed = False
         self._rows: dict[str, StoredSeries] = {}
+        self._changes: list[Change] = []
         self._history: dict[str, dict[str, AcceptedReport]] = {}
 
     async def register(self, report: Series, idempotency_key: str | None = None) -> Registration:
@@ -39,6 +52,9 @@ class MemorySeriesStore:
         now = self._clock()
         registration = merge(self._rows.get(report.SeriesInstanceUID), report, now)
         self._rows[report.SeriesInstanceUID] = registration.series
+        if registration.outcome is not Outcome.UNCHANGED:
+            number = len(self._changes) + 1
+            self._changes.append(Change(number, registration.outcome, registration.series))
         text = canonical_json(report)
         entries = self._history.setdefault(report.SeriesInstanceUID, {})
         entries.setdefault(text, AcceptedReport(text, now, idempotency_key))
@@ -49,17 +65,111 @@ class MemorySeriesStore:
         return self._rows.get(series_instance_uid)
 
     async def page(
-        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+        self,
+        wanted: SeriesFilter,
+        *,
+        limit: int,
+        after: PagePosition | None = None,
+        oldest_first: bool = False,
     ) -> SeriesPage:
         await self.check()
-        rows = [row for row in self._rows.values() if _matches(row, wanted)]
-        rows.sort(key=_position, reverse=True)
+        rows, following = self._page(wanted, limit, after, oldest_first)
+        return SeriesPage(rows, following)
+
+    async def studies(
+        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+    ) -> StudyPage:
+        await self.check()
+        rows, following = self._page(replace(wanted, level=Level.STUDY), limit, after, False)
+        return StudyPage([self._study(row) for row in rows], following)
+
+    async def patients(
+        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+    ) -> PatientPage:
+        await self.check()
+        rows, following = self._page(replace(wanted, level=Level.PATIENT), limit, after, False)
+        return PatientPage([self._patient(row) for row in rows], following)
+
+    async def totals(self) -> Totals:
+        await self.check()
+        rows = self._rows.values()
+        return Totals(
+            Patients=len({row.PatientID.strip() for row in rows}),
+            Studies=len({row.StudyInstanceUID for row in rows}),
+            Series=len(rows),
+            Instances=sum(row.InstancesInSeries for row in rows),
+        )
+
+    async def minutes(self, since: datetime, before: datetime) -> list[MinuteCount]:
+        await self.check()
+        counts: dict[datetime, tuple[int, int]] = {}
+        known: Counter[str] = Counter()
+        for change in self._changes:
+            row = change.series
+            minute = row.UpdatedAt.replace(second=0, microsecond=0)
+            series, instances = counts.get(minute, (0, 0))
+            added = row.InstancesInSeries - known[row.SeriesInstanceUID]
+            is_new = change.outcome is Outcome.CREATED
+            counts[minute] = (series + is_new, instances + added)
+            known[row.SeriesInstanceUID] = row.InstancesInSeries
+        return [
+            MinuteCount(Minute=minute, Series=series, Instances=instances)
+            for minute, (series, instances) in sorted(counts.items())
+            if since <= minute < before
+        ]
+
+    async def changes(self, after: int, *, limit: int) -> list[Change]:
+        await self.check()
+        return self._changes[max(after, 0) :][:limit]
+
+    async def latest_change(self) -> int:
+        await self.check()
+        return len(self._changes)
+
+    def _page(
+        self,
+        wanted: SeriesFilter,
+        limit: int,
+        after: PagePosition | None,
+        oldest_first: bool,
+    ) -> tuple[list[StoredSeries], PagePosition | None]:
+        every = sorted(self._rows.values(), key=_by_time)
+        rows = [row for row in _firsts(every, wanted.level) if _matches(row, wanted, every)]
+        by = _order_of(wanted)
+        rows.sort(key=by, reverse=not oldest_first)
         if after is not None:
-            position = (after.received_at, after.series_instance_uid)
-            rows = [row for row in rows if _position(row) < position]
+            rest = [row for row in rows if (by(row) > _order(after)) == oldest_first]
+            rows = [row for row in rest if by(row) != _order(after)]
         page = rows[:limit]
-        following = PagePosition(*_position(page[-1])) if len(rows) > limit else None
-        return SeriesPage(page, following)
+        if len(rows) <= limit:
+            return page, None
+        *keys, received_at, uid = by(page[-1])
+        return page, PagePosition(received_at, uid, *keys)
+
+    def _study(self, row: StoredSeries) -> StudySummary:
+        rows = [
+            each for each in self._rows.values() if each.StudyInstanceUID == row.StudyInstanceUID
+        ]
+        return StudySummary(
+            ModalitiesInStudy=sorted({each.Modality.strip(" ")[:64] for each in rows} - {""}),
+            NumberOfStudyRelatedSeries=len(rows),
+            NumberOfStudyRelatedInstances=sum(each.InstancesInSeries for each in rows),
+            **row.model_dump(include=set(StudySummary.model_fields)),
+        )
+
+    def _patient(self, row: StoredSeries) -> PatientSummary:
+        own = [
+            each
+            for each in self._rows.values()
+            if each.PatientID.strip(" ")[:64] == row.PatientID.strip(" ")[:64]
+        ]
+        firsts = _firsts(sorted(self._rows.values(), key=_by_time), Level.STUDY)
+        return PatientSummary(
+            NumberOfPatientRelatedStudies=len([each for each in own if each in firsts]),
+            NumberOfPatientRelatedSeries=len(own),
+            NumberOfPatientRelatedInstances=sum(each.InstancesInSeries for each in own),
+            **row.model_dump(include={"PatientID", "PatientName", "ReceivedAt"}),
+        )
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:
         await self.check()
@@ -99,14 +209,60 @@ class MemoryTokenStore:
         return [self._records[name] for name in sorted(self._records)]
 
 
-def _position(row: StoredSeries) -> tuple[datetime, str]:
+def _by_time(row: StoredSeries) -> tuple[Any, ...]:
     return (row.ReceivedAt, row.SeriesInstanceUID)
 
 
-def _matches(row: StoredSeries, wanted: SeriesFilter) -> bool:
-    pairs = (
-        (wanted.study_instance_uid, row.StudyInstanceUID),
-        (wanted.patient_id, row.PatientID),
-        (wanted.modality, row.Modality),
+def _order(position: PagePosition) -> tuple[Any, ...]:
+    values = (position.received_at, position.series_instance_uid)
+    return values if position.key is None else (position.key, *values)
+
+
+def _order_of(wanted: SeriesFilter) -> Callable[[StoredSeries], tuple[Any, ...]]:
+    """By time, or by what a range leads."""
+    leading = wanted.leading
+    if leading is None or isinstance(leading, OneOf):
+        return _by_time
+    attribute = leading.attribute
+    return lambda row: (key(attribute, getattr(row, attribute)), *_by_time(row))
+
+
+def _firsts(oldest_first: list[StoredSeries], level: Level) -> list[StoredSeries]:
+    if level is Level.SERIES:
+        return oldest_first
+    attribute = Attribute.STUDY if level is Level.STUDY else Attribute.PATIENT_ID
+    firsts: dict[str, StoredSeries] = {}
+    for row in oldest_first:
+        firsts.setdefault(key(attribute, getattr(row, attribute)), row)
+    return list(firsts.values())
+
+
+def _matches(row: StoredSeries, wanted: SeriesFilter, every: list[StoredSeries]) -> bool:
+    return (
+        all(_meets(row, condition, every) for condition in wanted.conditions)
+        and wanted.text.casefold() in search_text(vars(row))
+        and (wanted.received_from is None or wanted.received_from <= row.ReceivedAt)
+        and (wanted.received_before is None or row.ReceivedAt < wanted.received_before)
     )
-    return all(value is None or value == actual for value, actual in pairs)
+
+
+def _meets(row: StoredSeries, condition: Condition, every: list[StoredSeries]) -> bool:
+    attribute = condition.attribute
+    if attribute is Attribute.MODALITIES_IN_STUDY:
+        values = [each.Modality for each in every if each.StudyInstanceUID == row.StudyInstanceUID]
+    elif attribute is Attribute.SERIES_NUMBER and row.SeriesNumber is None:
+        values = []
+    else:
+        values = [str(getattr(row, attribute))]
+    return any(_value_meets(key(attribute, value), condition) for value in values)
+
+
+def _value_meets(value: str, condition: Condition) -> bool:
+    match condition:
+        case OneOf(attribute, values):
+            return value in [key(attribute, each) for each in values]
+        case Wildcard(attribute, pattern):
+            text = re.escape(key(attribute, pattern)).replace(r"\*", ".*").replace(r"\?", ".")
+            return re.fullmatch(text, value, re.DOTALL) is not None
+        case Between(_, first, last):
+            return first <= value and (not last or value[: len(last)] <= last)

@@ -116,6 +116,7 @@ class PostgresqlServer:
             url=url,
         )
         self.execute(f"TRUNCATE {names[0][0]} RESTART IDENTITY", url=url)
+        self.execute("INSERT INTO server_totals VALUES (1, 0, 0, 0, 0, 0)", url=url)
         self._emptied.append(url)
 
     def execute(self, statement: str, *, url: str | None = None) -> list[tuple[object, ...]]:

@@ -26,10 +26,10 @@ from tests.unit.server.examples import (
 from seriesgate.series.report import Series
 from seriesgate.server.database import open_store
 from seriesgate.server.merge import canonical_json
+from seriesgate.server.query import Attribute, OneOf, SeriesFilter
 from seriesgate.server.store import (
     Outcome,
     SeriesContradiction,
-    SeriesFilter,
     SeriesStore,
     StoreUnavailable,
 )
@@ -40,6 +40,11 @@ if TYPE_CHECKING:
     from tests.postgresql import PostgresqlServer
 
 ALL = SeriesFilter()
+
+
+def wanted(**values: str) -> SeriesFilter:
+    """Series that have each of these values."""
+    return SeriesFilter(tuple(OneOf(Attribute(name), (value,)) for name, value in values.items()))
 
 
 class Stores:
@@ -130,7 +135,7 @@ def test_text_comes_back_as_it_was(store, text):
     assert (kept.PatientName, kept.PatientID, kept.SeriesDescription) == (text, text, text)
     (entry,) = run(store.history("1.2", limit=10))
     assert json.loads(entry.report)["PatientName"] == text
-    assert run(store.page(SeriesFilter(patient_id=text), limit=10)).series == [kept]
+    assert run(store.page(wanted(PatientID=text), limit=10)).series == [kept]
 
 
 @pytest.mark.parametrize("uid", ["1.2", "x/y?z#%2F", "';--", '"', "1" * 128])
@@ -248,10 +253,10 @@ def uids(page):
     return [row.SeriesInstanceUID for row in page.series]
 
 
-async def every_page(store, wanted, limit):
+async def every_page(store, conditions, limit):
     pages, after = [], None
     while True:
-        page = await store.page(wanted, limit=limit, after=after)
+        page = await store.page(conditions, limit=limit, after=after)
         pages.append(uids(page))
         after = page.following
         if after is None:
@@ -288,20 +293,20 @@ def test_position_stays_valid_while_series_come_and_change(store):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("conditions", "expected"),
     [
         (SeriesFilter(), ["1.3", "1.2", "1.1"]),
-        (SeriesFilter(study_instance_uid="1.30"), ["1.3", "1.1"]),
-        (SeriesFilter(patient_id="B"), ["1.3", "1.2"]),
-        (SeriesFilter(modality="CT"), ["1.3"]),
-        (SeriesFilter("1.30", "B", "CT"), ["1.3"]),
-        (SeriesFilter("1.30", "A", "CT"), []),
-        (SeriesFilter(modality=""), ["1.1"]),
-        (SeriesFilter(patient_id="b"), []),
-        (SeriesFilter(patient_id="%"), []),
+        (wanted(StudyInstanceUID="1.30"), ["1.3", "1.1"]),
+        (wanted(PatientID="B"), ["1.3", "1.2"]),
+        (wanted(Modality="CT"), ["1.3"]),
+        (wanted(StudyInstanceUID="1.30", PatientID="B", Modality="CT"), ["1.3"]),
+        (wanted(StudyInstanceUID="1.30", PatientID="A", Modality="CT"), []),
+        (wanted(Modality=""), ["1.1"]),
+        (wanted(PatientID="b"), []),
+        (wanted(PatientID="%"), []),
     ],
 )
-def test_filters_are_exact_and_all_of_them_count(store, wanted, expected):
+def test_filters_are_exact_and_all_of_them_count(store, conditions, expected):
     for uid, study, patient, modality in (
         ("1.1", "1.30", "A", ""),
         ("1.2", "1.31", "B", "MR"),
@@ -309,8 +314,8 @@ def test_filters_are_exact_and_all_of_them_count(store, wanted, expected):
     ):
         fields = {"StudyInstanceUID": study, "PatientID": patient, "Modality": modality}
         run(store.register(report(SeriesInstanceUID=uid, **fields)))
-    assert uids(run(store.page(wanted, limit=10))) == expected
-    assert [uid for page in run(every_page(store, wanted, 1)) for uid in page] == expected
+    assert uids(run(store.page(conditions, limit=10))) == expected
+    assert [uid for page in run(every_page(store, conditions, 1)) for uid in page] == expected
 
 
 def test_closed_store_is_unavailable(store):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from tests.fakes_server import MemorySeriesStore, MemoryTokenStore
-from tests.unit.server.examples import FIVE_FIELDS, ticking_clock
+from tests.unit.server.examples import FIVE_FIELDS, START, ticking_clock
 
 from seriesgate.server.app import create_app
 from seriesgate.server.authentication import Authentication
@@ -16,12 +16,23 @@ from seriesgate.server.failure_limit import FailureLimit
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+    from datetime import datetime
     from typing import Self
 
     from seriesgate.server.tokens import Grant
 
 # What no answer may repeat.
 SECRET = "Zyxwvut^Secret"
+
+
+class FixedClock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
 
 
 class AppClient:
@@ -38,7 +49,8 @@ class AppClient:
             fixed=fixed,
             always=always,
         )
-        self.app = app = create_app(self.store, self.tokens, authentication)
+        self.clock = FixedClock()
+        self.app = app = create_app(self.store, self.tokens, authentication, clock=self.clock)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://server")
         self._lifespan = app.router.lifespan_context(app)
@@ -62,6 +74,11 @@ class AppClient:
 
     def get(self, url: str, **options: Any) -> httpx.Response:
         return self.request("GET", url, **options)
+
+    def row(self, url: str) -> dict[str, Any]:
+        """Read a series, without its history."""
+        row: dict[str, Any] = self.get(url).json()
+        return {name: value for name, value in row.items() if name != "History"}
 
     def register(self, **fields: Any) -> httpx.Response:
         """Post the five fields, with others in their place."""

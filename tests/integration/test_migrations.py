@@ -13,9 +13,10 @@ from sqlalchemy import create_engine, text
 from tests.unit.server.examples import START, report, ticking_clock
 
 from seriesgate.server.database import open_store
+from seriesgate.server.query import SeriesFilter
 from seriesgate.server.schema import upgrade
 from seriesgate.server.sqlite import sqlite_engine
-from seriesgate.server.store import DatabaseUnusable, Outcome, SeriesFilter
+from seriesgate.server.store import DatabaseUnusable, Outcome
 from seriesgate.server.tables import metadata
 
 ORIGINAL = """
@@ -106,7 +107,7 @@ def test_schema_check_sees_a_difference(path):
     upgrade(engine, START)
     for change in (
         'ALTER TABLE series_data ADD COLUMN "More" TEXT',
-        "DROP INDEX ix_series_data_study",
+        "DROP INDEX ix_series_index_study",
     ):
         with engine.begin() as connection:
             connection.execute(text(change))

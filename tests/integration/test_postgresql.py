@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from seriesgate.cli import app
 from seriesgate.server.database import open_store, upgrade_database
 from seriesgate.server.postgresql import postgresql_engine
-from seriesgate.server.store import DatabaseUnusable, Outcome, SeriesFilter, StoreUnavailable
+from seriesgate.server.query import SeriesFilter
+from seriesgate.server.store import DatabaseUnusable, Outcome, StoreUnavailable
 from seriesgate.server.tables import metadata
 
 _CATALOG = {

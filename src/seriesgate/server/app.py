@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from seriesgate import __version__
 from seriesgate.server.body_limit import BodyLimitMiddleware
+from seriesgate.server.database import utc_now
 from seriesgate.server.exception_handlers import add_exception_handlers
 from seriesgate.server.openapi import DescribedApp
 from seriesgate.server.response_headers import ResponseHeadersMiddleware
-from seriesgate.server.routes import description, health, series
+from seriesgate.server.routes import description, health, series, summaries
 from seriesgate.server.routes import tokens as tokens_routes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from fastapi import FastAPI
     from starlette.types import ASGIApp
@@ -38,13 +40,15 @@ def create_app(
     tokens: TokenStore,
     authentication: Authentication,
     *,
+    clock: Callable[[], datetime] = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
     body_timeout: float = BODY_TIMEOUT,
 ) -> FastAPI:
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for.
-    `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
+    `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's
+    body.
     """
 
     @asynccontextmanager
@@ -71,7 +75,14 @@ def create_app(
     app.state.store = store
     app.state.tokens = tokens
     app.state.authentication = authentication
-    for router in (series.router, health.router, tokens_routes.router, description.router):
+    app.state.clock = clock
+    for router in (
+        series.router,
+        summaries.router,
+        health.router,
+        tokens_routes.router,
+        description.router,
+    ):
         # Not include_router: it keeps the router, and every request is then matched twice.
         app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DateTime, Text
+from sqlalchemy import BigInteger, DateTime, Integer, Text
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 # Text that is compared byte by byte, on PostgreSQL too: there the usual order is that of a language
 # and changes with the operating system's tables, which spoils the indexes.
 BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+#: A number of 64 bits that is the primary key; SQLite has such rows without an index of their own.
+RowNumber = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

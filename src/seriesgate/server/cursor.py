@@ -30,6 +30,7 @@ def decode_cursor(cursor: str) -> PagePosition:
     except ValueError:
         raise ValueError("not a cursor of this server") from None
     position = PagePosition(received_at, series_instance_uid)
-    if received_at.tzinfo is None or encode_cursor(position) != cursor:
+    is_ours = series_instance_uid.isprintable()  # some databases refuse NUL even as a question
+    if received_at.tzinfo is None or not is_ours or encode_cursor(position) != cursor:
         raise ValueError("not a cursor of this server")
     return position

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import func, select
 
-from seriesgate.server.store import AcceptedReport, PagePosition, SeriesPage, StoredSeries
-from seriesgate.server.tables import series_data, series_reports
+from seriesgate.series.report import Series
+from seriesgate.server.keys import key
+from seriesgate.server.query import Attribute, Level
+from seriesgate.server.sql_find import find_positions
+from seriesgate.server.store import (
+    AcceptedReport,
+    Change,
+    MinuteCount,
+    Outcome,
+    PatientPage,
+    PatientSummary,
+    SeriesPage,
+    StoredSeries,
+    StudyPage,
+    StudySummary,
+    Totals,
+)
+from seriesgate.server.tables import (
+    minute_counts,
+    series_changes,
+    series_data,
+    series_index,
+    series_reports,
+    server_totals,
+)
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from collections.abc import Sequence
+    from datetime import datetime
 
-    from seriesgate.server.store import SeriesFilter
+    from sqlalchemy import Connection, Row
+
+    from seriesgate.server.query import SeriesFilter
+    from seriesgate.server.store import PagePosition
 
 
 def read_series(connection: Connection, series_instance_uid: str) -> StoredSeries | None:
@@ -23,29 +52,120 @@ def read_series(connection: Connection, series_instance_uid: str) -> StoredSerie
 
 
 def read_page(
-    connection: Connection, wanted: SeriesFilter, limit: int, after: PagePosition | None
+    connection: Connection,
+    wanted: SeriesFilter,
+    limit: int,
+    after: PagePosition | None,
+    *,
+    oldest_first: bool = False,
 ) -> SeriesPage:
-    """Give at most `limit` rows from `after` on, newest first."""
-    columns = series_data.c
-    statement = select(series_data).order_by(
-        columns.ReceivedAt.desc(), columns.SeriesInstanceUID.desc()
+    """Give a page of rows. See `SeriesStore.page`."""
+    found, following = find_positions(connection, wanted, limit, after, oldest_first=oldest_first)
+    return SeriesPage(_rows(connection, found), following)
+
+
+def read_studies(
+    connection: Connection, wanted: SeriesFilter, limit: int, after: PagePosition | None
+) -> StudyPage:
+    """Give a page of studies. See `SeriesStore.studies`."""
+    wanted = replace(wanted, level=Level.STUDY)
+    found, following = find_positions(connection, wanted, limit, after)
+    rows = _rows(connection, found)
+    columns = series_index.c
+    sums = (
+        select(
+            columns.StudyInstanceUID,
+            columns.ModalityKey,
+            func.count().label("series"),
+            func.sum(columns.InstancesInSeries).label("instances"),
+        )
+        .where(columns.StudyInstanceUID.in_([row.StudyInstanceUID for row in rows]))
+        .group_by(columns.StudyInstanceUID, columns.ModalityKey)
     )
-    for column, value in (
-        (columns.StudyInstanceUID, wanted.study_instance_uid),
-        (columns.PatientID, wanted.patient_id),
-        (columns.Modality, wanted.modality),
-    ):
-        if value is not None:
-            statement = statement.where(column == value)
-    if after is not None:
-        statement = statement.where(_before(after))
-    # One row more than asked for tells whether there is another page.
-    rows = connection.execute(statement.limit(limit + 1)).mappings().all()
-    series = [StoredSeries.model_construct(**row) for row in rows[:limit]]
-    following = None
-    if len(rows) > limit:
-        following = PagePosition(series[-1].ReceivedAt, series[-1].SeriesInstanceUID)
-    return SeriesPage(series, following)
+    of_study: dict[str, list[Row[Any]]] = defaultdict(list)
+    for each in connection.execute(sums):
+        of_study[each.StudyInstanceUID].append(each)
+    return StudyPage([_study(row, of_study[row.StudyInstanceUID]) for row in rows], following)
+
+
+def read_patients(
+    connection: Connection, wanted: SeriesFilter, limit: int, after: PagePosition | None
+) -> PatientPage:
+    """Give a page of patients. See `SeriesStore.patients`."""
+    wanted = replace(wanted, level=Level.PATIENT)
+    found, following = find_positions(connection, wanted, limit, after)
+    rows = _rows(connection, found)
+    columns = series_index.c
+    keys = [key(Attribute.PATIENT_ID, row.PatientID) for row in rows]
+    sums = (
+        select(
+            columns.PatientKey,
+            func.count(columns.FirstOfStudy).label("studies"),
+            func.count().label("series"),
+            func.sum(columns.InstancesInSeries).label("instances"),
+        )
+        .where(columns.PatientKey.in_(keys))
+        .group_by(columns.PatientKey)
+    )
+    of_patient = {each.PatientKey: each for each in connection.execute(sums)}
+    return PatientPage(
+        [
+            PatientSummary(
+                PatientID=row.PatientID,
+                PatientName=row.PatientName,
+                NumberOfPatientRelatedStudies=of_patient[patient].studies,
+                NumberOfPatientRelatedSeries=of_patient[patient].series,
+                NumberOfPatientRelatedInstances=of_patient[patient].instances,
+                ReceivedAt=row.ReceivedAt,
+            )
+            for patient, row in zip(keys, rows, strict=True)
+        ],
+        following,
+    )
+
+
+def read_totals(connection: Connection) -> Totals:
+    """Give what is stored in all."""
+    return Totals(**connection.execute(select(server_totals)).mappings().one())
+
+
+def read_minutes(connection: Connection, since: datetime, before: datetime) -> list[MinuteCount]:
+    """Give the counts of the minutes from `since` on that start before `before`."""
+    minute = minute_counts.c.Minute
+    statement = select(minute_counts).where(minute >= since, minute < before).order_by(minute)
+    return [MinuteCount(**row) for row in connection.execute(statement).mappings()]
+
+
+def read_latest_change(connection: Connection) -> int:
+    """Give the number of the latest change, 0 when there was none."""
+    number: int = connection.execute(select(server_totals.c.Sequence)).scalar_one()
+    return number
+
+
+def read_changes(connection: Connection, after: int, limit: int) -> list[Change]:
+    """Give the first `limit` changes over the number `after`."""
+    columns = series_changes.c
+    statement = (
+        select(series_changes, series_reports.c.Report, series_data.c.ReceivedAt)
+        .join(
+            series_reports,
+            (series_reports.c.SeriesInstanceUID == columns.SeriesInstanceUID)
+            & (series_reports.c.Digest == columns.Digest),
+        )
+        .join(series_data, series_data.c.SeriesInstanceUID == columns.SeriesInstanceUID)
+        .where(columns.Sequence > after)
+        .order_by(columns.Sequence)
+        .limit(limit)
+    )
+    return [_change(row) for row in connection.execute(statement)]
+
+
+def _change(row: Row[Any]) -> Change:
+    report = Series.model_validate_json(row.Report)
+    series = StoredSeries.model_construct(
+        **vars(report), ReceivedAt=row.ReceivedAt, UpdatedAt=row.ChangedAt
+    )
+    return Change(row.Sequence, Outcome(row.Outcome), series)
 
 
 def read_history(
@@ -65,9 +185,24 @@ def read_history(
     ]
 
 
-def _before(position: PagePosition) -> ColumnElement[bool]:
-    columns = series_data.c
-    return tuple_(columns.ReceivedAt, columns.SeriesInstanceUID) < tuple_(
-        literal(position.received_at, columns.ReceivedAt.type),
-        literal(position.series_instance_uid, columns.SeriesInstanceUID.type),
+def _rows(connection: Connection, positions: Sequence[PagePosition]) -> list[StoredSeries]:
+    uids = [position.series_instance_uid for position in positions]
+    statement = select(series_data).where(series_data.c.SeriesInstanceUID.in_(uids))
+    rows = connection.execute(statement).mappings()
+    found = {row["SeriesInstanceUID"]: StoredSeries.model_construct(**row) for row in rows}
+    return [found[uid] for uid in uids]
+
+
+def _study(row: StoredSeries, sums: Sequence[Row[Any]]) -> StudySummary:
+    return StudySummary(
+        StudyInstanceUID=row.StudyInstanceUID,
+        PatientID=row.PatientID,
+        PatientName=row.PatientName,
+        StudyDate=row.StudyDate,
+        StudyDescription=row.StudyDescription,
+        AccessionNumber=row.AccessionNumber,
+        ModalitiesInStudy=sorted(each.ModalityKey for each in sums if each.ModalityKey),
+        NumberOfStudyRelatedSeries=sum(each.series for each in sums),
+        NumberOfStudyRelatedInstances=sum(each.instances for each in sums),
+        ReceivedAt=row.ReceivedAt,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
 from seriesgate.server.merge import canonical_json, merge
-from seriesgate.server.store import Registration, SeriesContradiction, StoredSeries
+from seriesgate.server.sql_record import RowChange, lock_totals, record_changes
+from seriesgate.server.store import Outcome, Registration, SeriesContradiction, StoredSeries
 from seriesgate.server.tables import series_data, series_reports
 
 if TYPE_CHECKING:
@@ -53,27 +54,32 @@ def register_group(
     """Register reports in their order; give the answer to each.
 
     Reads the rows that are known, decides in Python, writes what changed: a handful of statements
-    whatever the size of the group, and none that only one database understands. Where another
-    process adds the same series in between, the insert fails with IntegrityError, and the group
-    has to be tried again as a whole.
+    whatever the size of the group, and none that only one database understands. Processes that
+    share a database take turns, from the first statement until the commit (see `lock_totals`).
     """
+    totals = lock_totals(connection)
     known = _rows(connection, {posted.report.SeriesInstanceUID for posted in group})
     rows = dict(known)
-    accepted: list[PostedReport] = []
+    entries: dict[str, dict[str, Any]] = {}
+    changes: list[RowChange] = []
     answers: list[Registration | SeriesContradiction] = []
     for posted in group:
         series_instance_uid = posted.report.SeriesInstanceUID
-        kept = rows.get(series_instance_uid)
+        before = rows.get(series_instance_uid)
         try:
-            registration = merge(kept, posted.report, posted.received_at)
+            registration = merge(before, posted.report, posted.received_at)
         except SeriesContradiction as contradiction:
             answers.append(contradiction)
             continue
-        rows[series_instance_uid] = registration.series
-        accepted.append(posted)
         answers.append(registration)
+        entry = _history_entry(posted)
+        entries.setdefault(entry["Digest"], entry)
+        if registration.outcome is not Outcome.UNCHANGED:
+            rows[series_instance_uid] = registration.series
+            changes.append(RowChange(before, registration, entry["Digest"]))
     _write_rows(connection, known, rows)
-    _write_history(connection, known, accepted)
+    _write_history(connection, known, entries)
+    record_changes(connection, totals, changes)
     return answers
 
 
@@ -94,23 +100,20 @@ def _write_rows(
         connection.execute(_UPDATE_ROW, changed)
 
 
+def _history_entry(posted: PostedReport) -> dict[str, Any]:
+    text = canonical_json(posted.report)
+    return {
+        "Digest": sha256(text.encode()).hexdigest(),
+        "SeriesInstanceUID": posted.report.SeriesInstanceUID,
+        "ReceivedAt": posted.received_at,
+        "IdempotencyKey": posted.idempotency_key,
+        "Report": text,
+    }
+
+
 def _write_history(
-    connection: Connection, known: Collection[str], accepted: Sequence[PostedReport]
+    connection: Connection, known: Collection[str], entries: dict[str, dict[str, Any]]
 ) -> None:
-    entries: dict[str, dict[str, object]] = {}
-    for posted in accepted:
-        text = canonical_json(posted.report)
-        digest = sha256(text.encode()).hexdigest()
-        entries.setdefault(
-            digest,
-            {
-                "Digest": digest,
-                "SeriesInstanceUID": posted.report.SeriesInstanceUID,
-                "ReceivedAt": posted.received_at,
-                "IdempotencyKey": posted.idempotency_key,
-                "Report": text,
-            },
-        )
     if known:  # a series without a row has no history either
         parameters = {"series": list(known), "digests": list(entries)}
         for digest in connection.scalars(_SELECT_DIGESTS, parameters).all():

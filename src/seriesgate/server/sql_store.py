@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from seriesgate.server.schema import is_current
 from seriesgate.server.sql_database import SqlDatabase
-from seriesgate.server.sql_read import read_history, read_page, read_series
+from seriesgate.server.sql_read import (
+    read_changes,
+    read_history,
+    read_latest_change,
+    read_minutes,
+    read_page,
+    read_patients,
+    read_series,
+    read_studies,
+    read_totals,
+)
 from seriesgate.server.sql_register import PostedReport
 from seriesgate.server.store import Registration, StoreUnavailable
 
@@ -15,12 +25,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seriesgate.series.report import Series
+    from seriesgate.server.query import SeriesFilter
     from seriesgate.server.store import (
         AcceptedReport,
+        Change,
+        MinuteCount,
         PagePosition,
-        SeriesFilter,
+        PatientPage,
         SeriesPage,
         StoredSeries,
+        StudyPage,
+        Totals,
     )
 
 SeriesDatabase: TypeAlias = SqlDatabase[PostedReport, Registration]
@@ -49,12 +64,51 @@ class SqlSeriesStore:
         )
 
     async def page(
-        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+        self,
+        wanted: SeriesFilter,
+        *,
+        limit: int,
+        after: PagePosition | None = None,
+        oldest_first: bool = False,
     ) -> SeriesPage:
         """See `SeriesStore.page`."""
         return await self.database.read(
-            lambda connection: read_page(connection, wanted, limit, after)
+            lambda connection: read_page(
+                connection, wanted, limit, after, oldest_first=oldest_first
+            )
         )
+
+    async def studies(
+        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+    ) -> StudyPage:
+        """See `SeriesStore.studies`."""
+        return await self.database.read(
+            lambda connection: read_studies(connection, wanted, limit, after)
+        )
+
+    async def patients(
+        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+    ) -> PatientPage:
+        """See `SeriesStore.patients`."""
+        return await self.database.read(
+            lambda connection: read_patients(connection, wanted, limit, after)
+        )
+
+    async def totals(self) -> Totals:
+        """See `SeriesStore.totals`."""
+        return await self.database.read(read_totals)
+
+    async def minutes(self, since: datetime, before: datetime) -> list[MinuteCount]:
+        """See `SeriesStore.minutes`."""
+        return await self.database.read(lambda connection: read_minutes(connection, since, before))
+
+    async def changes(self, after: int, *, limit: int) -> list[Change]:
+        """See `SeriesStore.changes`."""
+        return await self.database.read(lambda connection: read_changes(connection, after, limit))
+
+    async def latest_change(self) -> int:
+        """See `SeriesStore.latest_change`."""
+        return await self.database.read(read_latest_change)
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:
         """See `SeriesStore.history`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from seriesgate.series.report import Series
 from seriesgate.startup import CannotStart
@@ -14,6 +14,8 @@ from seriesgate.startup import CannotStart
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from seriesgate.server.query import SeriesFilter
 
 
 class StoredSeries(Series):
@@ -49,28 +51,96 @@ class AcceptedReport:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesFilter:
-    """Which series to list: those that have each value that is not None, exactly."""
-
-    study_instance_uid: str | None = None
-    patient_id: str | None = None
-    modality: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PagePosition:
-    """Where a page of series ends. Both values never change, so a position stays valid for good."""
+    """Where a page ends. Time and UID never change, so a position stays valid for good.
+
+    `key` is the name or date of a list that is led by a range of these; such a position is for use
+    at once.
+    """
 
     received_at: datetime
     series_instance_uid: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesPage:
-    """Series, newest first; `following` is where the next page starts, None after the last one."""
+    """Series in the order of a list; `following` is where the next page starts, None at the end.
+
+    A search looks at a bounded number of series. So a page may have fewer than were asked for, or
+    none, though others follow.
+    """
 
     series: Sequence[StoredSeries]
     following: PagePosition | None
+
+
+class StudySummary(BaseModel):
+    """A study: what the series of it that came first says of it, and what is stored of it."""
+
+    StudyInstanceUID: str
+    PatientID: str
+    PatientName: str
+    StudyDate: str
+    StudyDescription: str
+    AccessionNumber: str
+    ModalitiesInStudy: list[str]
+    NumberOfStudyRelatedSeries: int
+    NumberOfStudyRelatedInstances: int
+    ReceivedAt: AwareDatetime = Field(description="when the first report of the study came")
+
+
+class PatientSummary(BaseModel):
+    """A patient: what the series that came first says of it, and what is stored of it."""
+
+    PatientID: str
+    PatientName: str
+    NumberOfPatientRelatedStudies: int
+    NumberOfPatientRelatedSeries: int
+    NumberOfPatientRelatedInstances: int
+    ReceivedAt: AwareDatetime = Field(description="when the first report of the patient came")
+
+
+@dataclass(frozen=True, slots=True)
+class StudyPage:
+    """As `SeriesPage`, of studies."""
+
+    studies: Sequence[StudySummary]
+    following: PagePosition | None
+
+
+@dataclass(frozen=True, slots=True)
+class PatientPage:
+    """As `SeriesPage`, of patients."""
+
+    patients: Sequence[PatientSummary]
+    following: PagePosition | None
+
+
+class Totals(BaseModel):
+    """What is stored in all."""
+
+    Patients: int
+    Studies: int
+    Series: int
+    Instances: int
+
+
+class MinuteCount(BaseModel):
+    """What came in the minute that starts at `Minute`: new series, and instances of any."""
+
+    Minute: AwareDatetime
+    Series: int
+    Instances: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A report became the row of its series. Changes are numbered from 1, without a gap."""
+
+    sequence: int
+    outcome: Outcome
+    series: StoredSeries
 
 
 class SeriesContradiction(Exception):
@@ -117,9 +187,49 @@ class SeriesStore(Protocol):
         ...
 
     async def page(
-        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+        self,
+        wanted: SeriesFilter,
+        *,
+        limit: int,
+        after: PagePosition | None = None,
+        oldest_first: bool = False,
     ) -> SeriesPage:
-        """Give at most `limit` series that came before the position `after`, newest first."""
+        """Give at most `limit` of the series that are wanted, from the position `after` on.
+
+        They are sorted by the time they came, newest first unless `oldest_first`; those of a range
+        of names or dates by these, downwards.
+        """
+        ...
+
+    async def studies(
+        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+    ) -> StudyPage:
+        """Give studies whose first series is wanted, in the order of `page`."""
+        ...
+
+    async def patients(
+        self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
+    ) -> PatientPage:
+        """Give patients whose first series is wanted, in the order of `page`."""
+        ...
+
+    async def totals(self) -> Totals:
+        """Give what is stored in all."""
+        ...
+
+    async def minutes(self, since: datetime, before: datetime) -> list[MinuteCount]:
+        """Give the counts of the minutes in which something came, the oldest first."""
+        ...
+
+    async def changes(self, after: int, *, limit: int) -> list[Change]:
+        """Give the first `limit` changes whose number is over `after`, in their order.
+
+        Once change n was given, every change before it can be read too, whoever makes them.
+        """
+        ...
+
+    async def latest_change(self) -> int:
+        """Give the number of the latest change, 0 when there was none."""
         ...
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table
 
-from seriesgate.server.column_types import BinaryText, UtcDateTime
+from seriesgate.server.column_types import BinaryText, RowNumber, UtcDateTime
 
 metadata = MetaData()
 
@@ -36,9 +36,6 @@ series_data = Table(
     Column("ConflictingInstances", JSON, nullable=False),
     Column("ReceivedAt", UtcDateTime, nullable=False),
     Column("UpdatedAt", UtcDateTime, nullable=False),
-    Index("ix_series_data_newest", "ReceivedAt", "SeriesInstanceUID"),
-    Index("ix_series_data_study", "StudyInstanceUID"),
-    Index("ix_series_data_patient", "PatientID"),
 )
 
 series_reports = Table(
@@ -61,4 +58,80 @@ tokens = Table(
     Column("Scopes", JSON, nullable=False),
     Column("CreatedAt", UtcDateTime, nullable=False),
     Column("RevokedAt", UtcDateTime),
+)
+
+# What series are found and sorted by, apart from the rows that people look at: small, so that a
+# walk through it is quick. ReceivedAt never changes. Each index ends with the order of the list.
+_NEWEST = ("ReceivedAt", "SeriesInstanceUID")
+series_index = Table(
+    "series_index",
+    metadata,
+    Column("ReceivedAt", UtcDateTime, primary_key=True),
+    Column("SeriesInstanceUID", BinaryText, primary_key=True),
+    Column("StudyInstanceUID", BinaryText, nullable=False),
+    Column("PatientKey", BinaryText, nullable=False),
+    Column("NameKey", BinaryText, nullable=False),
+    Column("AccessionKey", BinaryText, nullable=False),
+    Column("StudyDateKey", BinaryText, nullable=False),
+    Column("GatewayKey", BinaryText, nullable=False),
+    Column("ModalityKey", BinaryText, nullable=False),
+    Column("InstancesInSeries", Integer, nullable=False),
+    # The study, or the key of the patient, whose first series this is; else NULL.
+    Column("FirstOfStudy", BinaryText),
+    Column("FirstOfPatient", BinaryText),
+    Column("SearchText", BinaryText, nullable=False),
+    # The last columns of these two let a study or patient be summed up from the index alone.
+    Index(
+        "ix_series_index_study", "StudyInstanceUID", *_NEWEST, "ModalityKey", "InstancesInSeries"
+    ),
+    Index("ix_series_index_patient", "PatientKey", *_NEWEST, "FirstOfStudy", "InstancesInSeries"),
+    Index("ix_series_index_name", "NameKey", *_NEWEST),
+    Index("ix_series_index_accession", "AccessionKey", *_NEWEST),
+    Index("ix_series_index_study_date", "StudyDateKey", *_NEWEST),
+    Index("ix_series_index_gateway", "GatewayKey", *_NEWEST),
+    Index("ix_series_index_modality", "ModalityKey", *_NEWEST),
+    Index("ix_series_index_first_of_study", "FirstOfStudy", unique=True),
+    Index("ix_series_index_first_of_patient", "FirstOfPatient", unique=True),
+    sqlite_with_rowid=False,
+)
+for _level, _first in (("studies", "FirstOfStudy"), ("patients", "FirstOfPatient")):
+    _is_first = series_index.c[_first].is_not(None)
+    Index(
+        f"ix_series_index_{_level}",
+        *(series_index.c[name] for name in _NEWEST),
+        sqlite_where=_is_first,
+        postgresql_where=_is_first,
+    )
+
+# Every change of a row, in the order of the commits and without a gap (see sql_record).
+series_changes = Table(
+    "series_changes",
+    metadata,
+    Column("Sequence", RowNumber, primary_key=True, autoincrement=False),
+    Column("SeriesInstanceUID", BinaryText, nullable=False),
+    # Of the report in series_reports that became the row.
+    Column("Digest", BinaryText, nullable=False),
+    Column("Outcome", BinaryText, nullable=False),
+    Column("ChangedAt", UtcDateTime, nullable=False),
+)
+
+# One row: the number of the latest change, and what is stored in all.
+server_totals = Table(
+    "server_totals",
+    metadata,
+    Column("Id", Integer, primary_key=True, autoincrement=False),
+    Column("Sequence", BigInteger, nullable=False),
+    Column("Patients", BigInteger, nullable=False),
+    Column("Studies", BigInteger, nullable=False),
+    Column("Series", BigInteger, nullable=False),
+    Column("Instances", BigInteger, nullable=False),
+)
+
+# What came in each minute in which something did.
+minute_counts = Table(
+    "minute_counts",
+    metadata,
+    Column("Minute", UtcDateTime, primary_key=True),
+    Column("Series", BigInteger, nullable=False),
+    Column("Instances", BigInteger, nullable=False),
 )

@@ -1,51 +1,66 @@
-"""`/series`: register a series, list the series, read one."""
+"""`/series`: register a series, list and export the series, read one."""
 
+import json
+from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.responses import Response, StreamingResponse
+from pydantic import AwareDatetime, BaseModel, Field
 
-from seriesgate.server.cursor import decode_cursor, encode_cursor
+from seriesgate.series.report import Series
+from seriesgate.server.cursor import encode_cursor
+from seriesgate.server.export import CSV, JSON_LINES, ExportFormat, export
 from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.problem import FieldError, ProblemError
+from seriesgate.server.problem import ProblemError
 from seriesgate.server.report_request import (
     REPORT_REQUEST,
     read_idempotency_key,
     read_report,
 )
 from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.answers import json_answer
+from seriesgate.server.routes.series_query import (
+    VALUE_PATTERN,
+    SeriesConditions,
+    SeriesQuery,
+    full_page,
+)
 from seriesgate.server.routes.store import Store, store_of
-from seriesgate.server.store import Outcome, SeriesFilter, StoredSeries
+from seriesgate.server.store import Outcome, PagePosition, StoredSeries
 from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
 
-# A database or a log may choke on control characters; no value that is kept has any.
-_VALUE = r"^[^\x00-\x1f\x7f-\x9f]*$"
-
-
-class SeriesQuery(BaseModel):
-    """The query parameters of the list. A series is listed if it has each value that is given."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    StudyInstanceUID: str | None = Field(None, max_length=128, pattern=_VALUE)
-    PatientID: str | None = Field(None, max_length=1024, pattern=_VALUE)
-    Modality: str | None = Field(None, max_length=1024, pattern=_VALUE)
-    limit: int = Field(100, ge=1, le=1000, description="at most this many series")
-    cursor: str | None = Field(
-        None, max_length=512, description="`next_cursor` of the page before this one"
-    )
+_HISTORY = 100
 
 
 class SeriesList(BaseModel):
-    """One page of series, newest first."""
+    """One page of series."""
 
     series: list[StoredSeries]
-    next_cursor: str | None = Field(description="cursor of the next page; null on the last one")
+    next_cursor: str | None = Field(
+        description="cursor of the next page; null on the last one. A search that takes long gives "
+        "what it has found so far, which may be nothing, and a cursor to search on"
+    )
+
+
+class HistoryEntry(BaseModel):
+    """A report as it was accepted, and when it came."""
+
+    ReceivedAt: AwareDatetime
+    IdempotencyKey: str | None
+    Report: Series
+
+
+class SeriesWithHistory(StoredSeries):
+    """The row of a series and the reports that it is made from."""
+
+    History: list[HistoryEntry] = Field(
+        description=f"the latest {_HISTORY} reports that said something new, the newest first"
+    )
 
 
 @router.post(
@@ -72,8 +87,8 @@ async def register_series(request: Request) -> Response:
     registration = await store.register(report, read_idempotency_key(request))
     if registration.outcome is Outcome.CREATED:
         location = f"/series/{quote(registration.series.SeriesInstanceUID, safe='')}"
-        return _json(registration.series, HTTPStatus.CREATED, {"Location": location})
-    return _json(registration.series)
+        return json_answer(registration.series, HTTPStatus.CREATED, {"Location": location})
+    return json_answer(registration.series)
 
 
 @router.get(
@@ -82,43 +97,91 @@ async def register_series(request: Request) -> Response:
     dependencies=[requires(Scope.READ)],
 )
 async def list_series(query: Annotated[SeriesQuery, Query()], store: Store) -> Response:
-    """List the series, newest first: by the time when their first report came.
+    """List the series, newest first unless told otherwise: by when their first report came.
 
     Follow `next_cursor` for all of them. Series that come meanwhile don't shift the pages.
     """
-    wanted = SeriesFilter(query.StudyInstanceUID, query.PatientID, query.Modality)
-    try:
-        after = None if query.cursor is None else decode_cursor(query.cursor)
-    except ValueError as error:
-        wrong = FieldError(field="cursor", message=str(error))
-        raise ProblemError(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "the cursor is not valid", [wrong]
-        ) from None
-    page = await store.page(wanted, limit=query.limit, after=after)
-    following = None if page.following is None else encode_cursor(page.following)
-    return _json(SeriesList.model_construct(series=list(page.series), next_cursor=following))
+    wanted, oldest_first = query.filter(), query.sort == "ReceivedAt"
+
+    async def read(
+        limit: int, after: PagePosition | None
+    ) -> tuple[list[StoredSeries], PagePosition | None]:
+        page = await store.page(wanted, limit=limit, after=after, oldest_first=oldest_first)
+        return list(page.series), page.following
+
+    series, following = await full_page(read, query.limit, query.position())
+    next_cursor = None if following is None else encode_cursor(following)
+    return json_answer(SeriesList.model_construct(series=series, next_cursor=next_cursor))
+
+
+def _exported(export_format: ExportFormat) -> dict[int | str, dict[str, Any]]:
+    content = {export_format.media_type: {"schema": {"type": "string"}}}
+    return {200: {"description": "Every series that is wanted", "content": content}}
+
+
+@router.get(
+    "/series.csv",
+    response_class=StreamingResponse,
+    responses=_exported(CSV),
+    dependencies=[requires(Scope.READ)],
+)
+async def export_csv(query: Annotated[SeriesConditions, Query()], store: Store) -> Response:
+    """Export series as CSV (RFC 4180, UTF-8), the oldest first.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it.
+    """
+    return await _export(store, query, CSV)
+
+
+@router.get(
+    "/series.jsonl",
+    response_class=StreamingResponse,
+    responses=_exported(JSON_LINES),
+    dependencies=[requires(Scope.READ)],
+)
+async def export_json_lines(query: Annotated[SeriesConditions, Query()], store: Store) -> Response:
+    """Export series as JSON Lines, the oldest first: one object a line, as `GET /series` has it."""
+    return await _export(store, query, JSON_LINES)
+
+
+async def _export(store: Store, query: SeriesConditions, export_format: ExportFormat) -> Response:
+    pieces = export(store, query.filter(), export_format)
+    first = await anext(pieces)  # a database that can't be read is an answer of its own
+
+    async def every_piece() -> AsyncIterator[str]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    name = f'attachment; filename="series.{export_format.suffix}"'
+    headers = {"Content-Disposition": name}
+    media_type = f"{export_format.media_type}; charset=utf-8"
+    return StreamingResponse(every_piece(), headers=headers, media_type=media_type)
 
 
 @router.get(
     "/series/{SeriesInstanceUID:path}",
-    response_model=StoredSeries,
+    response_model=SeriesWithHistory,
     responses=problems(HTTPStatus.NOT_FOUND),
     dependencies=[requires(Scope.READ)],
 )
 async def read_series(
     series_instance_uid: Annotated[
-        str, Path(alias="SeriesInstanceUID", max_length=128, pattern=_VALUE)
+        str, Path(alias="SeriesInstanceUID", max_length=128, pattern=VALUE_PATTERN)
     ],
     store: Store,
 ) -> Response:
-    """Read the row of one series."""
+    """Read the row of one series, with its history."""
     series = await store.get(series_instance_uid)
     if series is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "no series with this SeriesInstanceUID is known")
-    return _json(series)
-
-
-def _json(
-    model: BaseModel, status: HTTPStatus = HTTPStatus.OK, headers: dict[str, str] | None = None
-) -> Response:
-    return Response(model.model_dump_json(), status, headers, media_type="application/json")
+    entries = await store.history(series_instance_uid, limit=_HISTORY)
+    history = [
+        HistoryEntry(
+            ReceivedAt=entry.received_at,
+            IdempotencyKey=entry.idempotency_key,
+            Report=Series.model_validate(json.loads(entry.report)),
+        )
+        for entry in entries
+    ]
+    return json_answer(SeriesWithHistory.model_construct(**vars(series), History=history))

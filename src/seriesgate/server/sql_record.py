@@ -1,0 +1,203 @@
+"""The SQL that keeps the index, the changes and the totals in step with the rows of series."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from seriesgate.server.keys import key, search_text
+from seriesgate.server.query import Attribute
+from seriesgate.server.tables import (
+    minute_counts,
+    series_changes,
+    series_index,
+    server_totals,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, RowMapping
+
+    from seriesgate.server.store import Registration, StoredSeries
+
+_AT, _OF, _IN = "at", "of_series", "in_minute"
+_LOCK_TOTALS = select(server_totals).with_for_update()
+_UPDATE_TOTALS = update(server_totals)
+_INSERT_CHANGE = insert(series_changes)
+_INSERT_INDEX = insert(series_index)
+_UPDATE_INDEX = update(series_index).where(
+    series_index.c.ReceivedAt == bindparam(_AT), series_index.c.SeriesInstanceUID == bindparam(_OF)
+)
+_KNOWN_STUDIES = select(series_index.c.FirstOfStudy).where(
+    series_index.c.FirstOfStudy.in_(bindparam("keys", expanding=True))
+)
+_KNOWN_PATIENTS = select(series_index.c.FirstOfPatient).where(
+    series_index.c.FirstOfPatient.in_(bindparam("keys", expanding=True))
+)
+_SELECT_MINUTES = select(minute_counts).where(
+    minute_counts.c.Minute.in_(bindparam("minutes", expanding=True))
+)
+_INSERT_MINUTE = insert(minute_counts)
+_UPDATE_MINUTE = update(minute_counts).where(minute_counts.c.Minute == bindparam(_IN))
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """A report became the row of its series. `digest` names it in the history."""
+
+    before: StoredSeries | None
+    registration: Registration
+    digest: str
+
+    @property
+    def row(self) -> StoredSeries:
+        """The row after the change."""
+        return self.registration.series
+
+    @property
+    def added_instances(self) -> int:
+        """By how much the count of the series has grown."""
+        return self.row.InstancesInSeries - (self.before.InstancesInSeries if self.before else 0)
+
+
+def lock_totals(connection: Connection) -> RowMapping:
+    """Give the totals, and keep every other writer out until the end of the transaction.
+
+    So the numbers of changes are in the order of the commits: whoever has read change n has seen,
+    or can see, each one before it. Taken before any other lock, it can't be part of a deadlock.
+    """
+    return connection.execute(_LOCK_TOTALS).mappings().one()
+
+
+def index_row(row: StoredSeries) -> dict[str, Any]:
+    """Give the entry of a row in the index, but for whether it is the first of its kind."""
+    return {
+        "ReceivedAt": row.ReceivedAt,
+        "SeriesInstanceUID": row.SeriesInstanceUID,
+        "StudyInstanceUID": row.StudyInstanceUID,
+        "PatientKey": key(Attribute.PATIENT_ID, row.PatientID),
+        "NameKey": key(Attribute.PATIENT_NAME, row.PatientName),
+        "AccessionKey": key(Attribute.ACCESSION_NUMBER, row.AccessionNumber),
+        "StudyDateKey": key(Attribute.STUDY_DATE, row.StudyDate),
+        "GatewayKey": key(Attribute.GATEWAY, row.Gateway),
+        "ModalityKey": key(Attribute.MODALITY, row.Modality),
+        "InstancesInSeries": row.InstancesInSeries,
+        "SearchText": search_text(vars(row)),
+    }
+
+
+def record_changes(
+    connection: Connection, totals: RowMapping, changes: Sequence[RowChange]
+) -> None:
+    """Record the changes of one transaction, in their order. `totals` are as `lock_totals` gave."""
+    if not changes:
+        return
+    new = [change.row for change in changes if change.before is None]
+    studies, patients = _write_index(connection, new, changes)
+    _write_changes(connection, totals["Sequence"], changes)
+    connection.execute(
+        _UPDATE_TOTALS,
+        {
+            "Sequence": totals["Sequence"] + len(changes),
+            "Patients": totals["Patients"] + patients,
+            "Studies": totals["Studies"] + studies,
+            "Series": totals["Series"] + len(new),
+            "Instances": totals["Instances"] + sum(each.added_instances for each in changes),
+        },
+    )
+    _count_minutes(connection, changes)
+
+
+def mark_firsts(
+    rows: Iterable[dict[str, Any]], known_studies: set[str], known_patients: set[str]
+) -> None:
+    """Mark the rows of the index, in order of arrival, that are the first of a study or patient.
+
+    What is marked is added to what is known.
+    """
+    for row in rows:
+        for column, value, known in (
+            ("FirstOfStudy", row["StudyInstanceUID"], known_studies),
+            ("FirstOfPatient", row["PatientKey"], known_patients),
+        ):
+            row[column] = None if value in known else value
+            known.add(value)
+
+
+def _write_index(
+    connection: Connection, new: Sequence[StoredSeries], changes: Sequence[RowChange]
+) -> tuple[int, int]:
+    """Give the number of new studies and patients."""
+    latest = {change.row.SeriesInstanceUID: index_row(change.row) for change in changes}
+    new_rows = [latest.pop(row.SeriesInstanceUID) for row in new]
+    studies = patients = 0
+    if new_rows:
+        known_studies = _known(connection, _KNOWN_STUDIES, new_rows, "StudyInstanceUID")
+        known_patients = _known(connection, _KNOWN_PATIENTS, new_rows, "PatientKey")
+        before = len(known_studies), len(known_patients)
+        mark_firsts(new_rows, known_studies, known_patients)
+        studies, patients = len(known_studies) - before[0], len(known_patients) - before[1]
+        connection.execute(_INSERT_INDEX, new_rows)
+    if latest:
+        keys = (
+            (row, row.pop("ReceivedAt"), row.pop("SeriesInstanceUID")) for row in latest.values()
+        )
+        connection.execute(_UPDATE_INDEX, [row | {_AT: at, _OF: uid} for row, at, uid in keys])
+    return studies, patients
+
+
+def _known(
+    connection: Connection, statement: Any, rows: Iterable[dict[str, Any]], column: str
+) -> set[str]:
+    keys = {row[column] for row in rows}
+    return set(connection.scalars(statement, {"keys": list(keys)}).all())
+
+
+def _write_changes(connection: Connection, sequence: int, changes: Sequence[RowChange]) -> None:
+    entries = [
+        {
+            "Sequence": number,
+            "SeriesInstanceUID": change.row.SeriesInstanceUID,
+            "Digest": change.digest,
+            "Outcome": change.registration.outcome.value,
+            "ChangedAt": change.row.UpdatedAt,
+        }
+        for number, change in enumerate(changes, sequence + 1)
+    ]
+    connection.execute(_INSERT_CHANGE, entries)
+
+
+def _count_minutes(connection: Connection, changes: Sequence[RowChange]) -> None:
+    series: Counter[datetime] = Counter()
+    instances: Counter[datetime] = Counter()
+    for change in changes:
+        minute = change.row.UpdatedAt.replace(second=0, microsecond=0)
+        series[minute] += change.before is None
+        instances[minute] += change.added_instances
+    known = _minutes(connection, instances.keys())
+    new = [
+        {"Minute": minute, "Series": series[minute], "Instances": instances[minute]}
+        for minute in instances.keys() - known.keys()
+    ]
+    if new:
+        connection.execute(_INSERT_MINUTE, new)
+    grown = [
+        {
+            _IN: minute,
+            "Series": row["Series"] + series[minute],
+            "Instances": row["Instances"] + instances[minute],
+        }
+        for minute, row in known.items()
+    ]
+    if grown:
+        connection.execute(_UPDATE_MINUTE, grown)
+
+
+def _minutes(connection: Connection, minutes: Collection[datetime]) -> dict[datetime, RowMapping]:
+    rows = connection.execute(_SELECT_MINUTES, {"minutes": list(minutes)}).mappings()
+    return {row["Minute"]: row for row in rows}

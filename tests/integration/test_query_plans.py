@@ -1,0 +1,149 @@
+"""Each list goes along an index in its order: no query sorts or reads a whole table."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import create_engine, event, text
+from tests.unit.server.examples import START, report
+
+from seriesgate.server import sql_find
+from seriesgate.server.query import Attribute, Between, Level, OneOf, SeriesFilter, Wildcard
+from seriesgate.server.schema import upgrade
+from seriesgate.server.sql_find import find_positions
+from seriesgate.server.sql_read import read_changes, read_patients, read_studies
+from seriesgate.server.sql_register import PostedReport, register_group
+from seriesgate.server.sqlite import sqlite_engine
+from seriesgate.server.store import PagePosition
+
+A = Attribute
+ROWS = 3000
+AFTER = PagePosition(START + timedelta(seconds=ROWS // 2), "1.1")
+#: The filter, the index that its list goes along.
+FILTERS = {
+    "pk": SeriesFilter(),
+    "pk, but for times": SeriesFilter(received_from=START, received_before=AFTER.received_at),
+    "pk, but for text": SeriesFilter(text="no one"),
+    "study": SeriesFilter((OneOf(A.STUDY, ("2.7",)),)),
+    "patient": SeriesFilter((OneOf(A.PATIENT_ID, ("P7",)), OneOf(A.MODALITY, ("MR",)))),
+    "gateway": SeriesFilter((OneOf(A.GATEWAY, ("g1",)), OneOf(A.MODALITY, ("OT",)))),
+    "modality": SeriesFilter((OneOf(A.MODALITY, ("MR",)),)),
+    "accession": SeriesFilter((OneOf(A.ACCESSION_NUMBER, ("A7",)),), text="x"),
+    "name": SeriesFilter((Wildcard(A.PATIENT_NAME, "Doe1*"),)),
+    "study_date": SeriesFilter((Between(A.STUDY_DATE, "20260101", "20260102"),)),
+    "studies": SeriesFilter(level=Level.STUDY),
+    "patients": SeriesFilter(level=Level.PATIENT),
+}
+SORTED = {"study", "patient", "accession", "gateway", "pk, but for text"}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def database(request, tmp_path_factory, postgresql):
+    """A connection to a database with some thousand series, and the queries that it ran."""
+    url = None
+    if request.param == "sqlite":
+        engine = sqlite_engine(tmp_path_factory.mktemp("plans") / "series_data.db")
+        upgrade(engine, START)
+    else:
+        url = postgresql.migrated_database()
+        engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    queries = []
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        queries.append((statement, parameters))
+
+    with engine.begin() as connection:
+        register_group(connection, [posted(number) for number in range(ROWS)])
+        connection.execute(text("ANALYZE"))
+    with engine.begin() as connection:
+        if url is not None:  # a table of this size is read fastest as a whole, a big one is not
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+        yield SimpleNamespace(connection=connection, queries=queries)
+    engine.dispose()
+    if url is not None:
+        postgresql.give_back(url)
+
+
+def posted(number):
+    sent = report(
+        SeriesInstanceUID=f"1.{number}",
+        StudyInstanceUID=f"2.{number // 4}",
+        PatientID=f"P{number // 8}",
+        PatientName=f"Doe{number // 8}",
+        Modality="MR" if number % 100 else "OT",
+        Gateway=f"g{number % 2}",
+        AccessionNumber=f"A{number // 4}",
+        StudyDate=f"202601{number % 28 + 1:02}",
+    )
+    return PostedReport(sent, None, START + timedelta(seconds=number))
+
+
+def plans(database, run):
+    """What the database says of how it runs the queries of `run`."""
+    database.queries.clear()
+    run(database.connection)
+    explain = "EXPLAIN QUERY PLAN " if database.connection.dialect.name == "sqlite" else "EXPLAIN "
+    return [
+        "\n".join(
+            str(row[-1]) for row in database.connection.exec_driver_sql(explain + query, parameters)
+        )
+        for query, parameters in list(database.queries)
+        if query.startswith("SELECT")
+    ]
+
+
+@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("after", [None, AFTER], ids=["first page", "later page"])
+def test_lists_go_along_their_index(database, monkeypatch, name, after):
+    if after is not None and name in {"name", "study_date"}:
+        key = "doe1" if name == "name" else "20260102"
+        after = PagePosition(after.received_at, after.series_instance_uid, key)
+    monkeypatch.setattr(sql_find, "EXAMINED", 100)
+    found = plans(database, lambda connection: find_positions(connection, FILTERS[name], 10, after))
+    index = name.split(",")[0]
+    for plan in found:
+        if database.connection.dialect.name == "sqlite":
+            assert "\n" not in plan, plan  # such as a line for sorting
+            along = r"SCAN series_index$|PRIMARY KEY" if index == "pk" else rf"_index_{index}\b"
+            assert re.search(along, plan), plan
+        else:
+            # What many series have, it may as well find along the list of all.
+            others = {"gateway": "|pkey", "modality": "|pkey"}
+            along = "pkey" if index == "pk" else index + others.get(index, "")
+            assert re.search(rf"series_index_({along})\b", plan), plan
+            # Of the few that a study has, or that one query looks at, it may rather sort.
+            assert "Sort" not in plan or name in SORTED, plan
+
+
+@pytest.mark.parametrize("read", [read_studies, read_patients])
+def test_sums_are_read_from_an_index(database, read):
+    *_, plan = plans(database, lambda connection: read(connection, SeriesFilter(), 10, None))
+    assert "Seq Scan" not in plan
+    assert "SCAN series_index" not in plan
+    assert "ix_series_index_" in plan
+
+
+def test_changes_are_read_from_where_the_reader_is(database):
+    (plan,) = plans(database, lambda connection: read_changes(connection, ROWS - 5, 10))
+    assert "Seq Scan" not in plan
+    assert "SCAN" not in plan
+
+
+def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
+    """Each query looks at so many series, and says where the next one goes on."""
+    monkeypatch.setattr(sql_find, "EXAMINED", 1000)
+    wanted, after, found = SeriesFilter(text="doe0"), None, []
+    steps = 0
+    while True:
+        positions, after = find_positions(database.connection, wanted, 100, after)
+        found += [position.series_instance_uid for position in positions]
+        steps += 1
+        if after is None:
+            break
+        assert len(positions) < 100
+    assert found == [f"1.{number}" for number in range(7, -1, -1)]
+    assert steps == 4

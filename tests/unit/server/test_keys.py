@@ -1,0 +1,52 @@
+"""The short forms of values."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.server.examples import EVERY_FIELD
+
+from seriesgate.server.keys import after_prefix, key, search_text
+from seriesgate.server.query import Attribute, Wildcard
+
+texts = st.text(max_size=4)
+
+
+@given(texts, texts)
+def test_what_starts_with_a_prefix_comes_before_its_end_and_nothing_else_does(prefix, other):
+    end = after_prefix(prefix)
+    is_between = prefix <= other and (end is None or other < end)
+    assert is_between == other.startswith(prefix)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "end"),
+    [("ab", "ac"), ("a\U0010ffff", "b"), ("\ud7ff", "\ue000"), ("", None), ("\U0010ffff", None)],
+)
+def test_end_of_a_prefix(prefix, end):
+    assert after_prefix(prefix) == end
+
+
+@given(st.sampled_from(Attribute), st.text(max_size=300))
+def test_key_fits_into_an_index_and_is_a_key_itself(attribute, value):
+    if attribute in {Attribute.SERIES, Attribute.STUDY}:
+        assert key(attribute, value) == value
+        return
+    short = key(attribute, value)
+    assert len(short.encode()) <= 4 * 200
+    assert key(attribute, value + " ") == short or len(value) >= 64
+
+
+def test_search_looks_into_names_ids_and_descriptions():
+    text = search_text(EVERY_FIELD)
+    for found in ("doe^jane", "a/17", "acc-1", "brain", "t1_mprage sag"):
+        assert found in text
+    assert "modality" not in text
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefix"), [("a*b?", "a"), ("?", ""), ("ab", "ab"), ("a?*", "a"), ("", "")]
+)
+def test_prefix_of_a_pattern(pattern, prefix):
+    assert Wildcard(Attribute.MODALITY, pattern).prefix == prefix

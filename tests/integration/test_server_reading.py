@@ -84,8 +84,8 @@ def test_search_goes_on_until_the_page_is_full(client, monkeypatch):
     """A store gives what it found among some series, and where it stopped."""
     whole_page = client.store.page
 
-    async def one_at_a_time(wanted, *, limit, after=None, oldest_first=False):
-        page = await whole_page(SeriesFilter(), limit=1, after=after, oldest_first=oldest_first)
+    async def one_at_a_time(_wanted, **position):
+        page = await whole_page(SeriesFilter(), **position | {"limit": 1})
         hits = [row for row in page.series if row.Modality == "MR"]
         return SeriesPage(hits, page.following)
 
@@ -186,7 +186,7 @@ def test_broken_database_is_503(client, path):
     assert_problem(client.get(path), 503)
 
 
-def test_export_takes_no_more_memory_for_more_series():
+def test_export_takes_no_more_memory_for_more_series(monkeypatch):
     """Pages are asked for one by one, and no more than two are held at a time."""
     row = StoredSeries(**FIVE_FIELDS, ReceivedAt=START, UpdatedAt=START)
 
@@ -198,7 +198,7 @@ def test_export_takes_no_more_memory_for_more_series():
             rows = [row.model_copy(update={"PatientName": "x" * 1000}) for _ in range(limit)]
             return SeriesPage(rows, next(following))
 
-        store.page = page  # type: ignore[method-assign]
+        monkeypatch.setattr(store, "page", page)
         tracemalloc.start()
         try:
             async for _ in export(store, SeriesFilter(), JSON_LINES):

@@ -13,6 +13,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from seriesgate.json_log import JsonFormatter
 from seriesgate.startup import CannotStart
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def gateway_program(settings: GatewaySettings, on_ready: _OnReady) -> int:
     """
     from seriesgate.wiring.gateway import run_gateway  # noqa: PLC0415 - its own libraries only
 
-    return _run(partial(run_gateway, settings), on_ready)
+    return _run(partial(run_gateway, settings), settings.log_format, on_ready)
 
 
 def server_program(settings: ServerSettings, on_ready: _OnReady) -> int:
@@ -41,11 +42,11 @@ def server_program(settings: ServerSettings, on_ready: _OnReady) -> int:
     """
     from seriesgate.wiring.server import run_server  # noqa: PLC0415 - its own libraries only
 
-    return _run(partial(run_server, settings), on_ready)
+    return _run(partial(run_server, settings), settings.log_format, on_ready)
 
 
-def _run(program: _Program, on_ready: _OnReady) -> int:
-    _configure_logging()
+def _run(program: _Program, log_format: str, on_ready: _OnReady) -> int:
+    _configure_logging(log_format)
     try:
         asyncio.run(_until_told_to_stop(program, on_ready))
     except CannotStart as error:
@@ -66,12 +67,11 @@ async def _until_told_to_stop(program: _Program, on_ready: _OnReady) -> None:
     await program(stop, on_ready)
 
 
-def _configure_logging() -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(processName)s: %(message)s",
-    )
+def _configure_logging(log_format: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    text = logging.Formatter("%(asctime)s %(levelname)-7s %(processName)s: %(message)s")
+    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # A line per request would say nothing new; what matters is logged where it happens.
     for chatty in ("httpx", "uvicorn", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

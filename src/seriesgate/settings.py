@@ -81,7 +81,13 @@ def _check_tls(certificate: Path | None, private_key: Path | None, client_ca: Pa
         raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
 
 
-class GatewaySettings(_Section):
+class _ProgramSettings(_Section):
+    log_format: Literal["text", "json"] = Field(
+        "text", description="lines for people, or one JSON object a line"
+    )
+
+
+class GatewaySettings(_ProgramSettings):
     """The gateway: what it listens on, where it keeps what it received, where it reports to."""
 
     scp_host: str = Field("127.0.0.1", description="address that the Storage SCP listens on")
@@ -178,7 +184,7 @@ def _token_alone(value: object) -> object:
     return {"token": value} if isinstance(value, str) else value
 
 
-class ServerSettings(_Section):
+class ServerSettings(_ProgramSettings):
     """The server: what it listens on and where it stores series."""
 
     host: str = Field("127.0.0.1", description="address that the server listens on")

@@ -13,6 +13,7 @@ from tests.unit.server.examples import FIVE_FIELDS, START, ticking_clock
 from seriesgate.server.app import create_app
 from seriesgate.server.authentication import Authentication
 from seriesgate.server.failure_limit import FailureLimit
+from seriesgate.server.metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -38,7 +39,9 @@ class FixedClock:
 class AppClient:
     """Sends requests to an app with a store in memory, while the app's lifespan lasts."""
 
-    def __init__(self, *, fixed: Sequence[Grant] = (), always: bool = False) -> None:
+    def __init__(
+        self, *, fixed: Sequence[Grant] = (), always: bool = False, log: bool = False
+    ) -> None:
         self.store = MemorySeriesStore(ticking_clock())
         self.tokens = MemoryTokenStore(ticking_clock())
         self.now = 0.0
@@ -50,7 +53,14 @@ class AppClient:
             always=always,
         )
         self.clock = FixedClock()
-        self.app = app = create_app(self.store, self.tokens, authentication, clock=self.clock)
+        self.app = app = create_app(
+            self.store,
+            self.tokens,
+            authentication,
+            ServerMetrics(),
+            log_requests=log,
+            clock=self.clock,
+        )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://server")
         self._lifespan = app.router.lifespan_context(app)

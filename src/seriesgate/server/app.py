@@ -9,9 +9,11 @@ from seriesgate import __version__
 from seriesgate.server.body_limit import BodyLimitMiddleware
 from seriesgate.server.database import utc_now
 from seriesgate.server.exception_handlers import add_exception_handlers
+from seriesgate.server.observation import ObservationMiddleware
 from seriesgate.server.openapi import DescribedApp
 from seriesgate.server.response_headers import ResponseHeadersMiddleware
 from seriesgate.server.routes import description, health, series, summaries
+from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
 
 if TYPE_CHECKING:
@@ -22,9 +24,18 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from seriesgate.server.authentication import Authentication
+    from seriesgate.server.metrics import ServerMetrics
     from seriesgate.server.store import SeriesStore
     from seriesgate.server.tokens import TokenStore
 
+_ROUTERS = (
+    series.router,
+    summaries.router,
+    health.router,
+    tokens_routes.router,
+    metrics_routes.router,
+    description.router,
+)
 MAX_BODY_BYTES = 2**20
 BODY_TIMEOUT = 30.0
 
@@ -32,14 +43,20 @@ BODY_TIMEOUT = 30.0
 class _App(DescribedApp):
     def build_middleware_stack(self) -> ASGIApp:
         """Put ours around Starlette's outermost layer too: it answers what nobody expected."""
-        return ResponseHeadersMiddleware(super().build_middleware_stack())
+        return ObservationMiddleware(
+            ResponseHeadersMiddleware(super().build_middleware_stack()),
+            self.state.metrics,
+            log=self.state.log_requests,
+        )
 
 
 def create_app(
     store: SeriesStore,
     tokens: TokenStore,
     authentication: Authentication,
+    metrics: ServerMetrics,
     *,
+    log_requests: bool = False,
     clock: Callable[[], datetime] = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
     body_timeout: float = BODY_TIMEOUT,
@@ -47,8 +64,8 @@ def create_app(
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for.
-    `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's
-    body.
+    `metrics` counts; with `log_requests` there is a line in the log for each request. `clock` gives
+    aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
     """
 
     @asynccontextmanager
@@ -76,13 +93,9 @@ def create_app(
     app.state.tokens = tokens
     app.state.authentication = authentication
     app.state.clock = clock
-    for router in (
-        series.router,
-        summaries.router,
-        health.router,
-        tokens_routes.router,
-        description.router,
-    ):
+    app.state.metrics = metrics
+    app.state.log_requests = log_requests
+    for router in _ROUTERS:
         # Not include_router: it keeps the router, and every request is then matched twice.
         app.router.routes.extend(router.routes)
     app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)

@@ -38,6 +38,7 @@ def open_store(
     *,
     clock: Callable[[], datetime] = utc_now,
     connections: int = DEFAULT_CONNECTIONS,
+    observe: Callable[[str, float], None] = lambda _kind, _seconds: None,
 ) -> SqlSeriesStore:
     """Open the database.
 
@@ -47,7 +48,8 @@ def open_store(
     have been brought up to date (`upgrade_database`): its other servers may not be ready for it.
 
     `clock` gives aware times. `connections`, at least 2, is how many PostgreSQL gets; SQLite has
-    one. Raises DatabaseUnusable, whose text is one line for the user.
+    one. `observe` is told of each transaction, see SqlDatabase. Raises DatabaseUnusable, whose
+    text is one line for the user.
     """
     with _opened(database_url, connections) as engine:
         is_sqlite = engine.dialect.name == "sqlite"
@@ -56,7 +58,8 @@ def open_store(
         else:
             require_current(engine)
         readers = 0 if is_sqlite else connections - 1
-        return SqlSeriesStore(SqlDatabase(engine, register_group, readers=readers), clock)
+        database = SqlDatabase(engine, register_group, readers=readers, observe=observe)
+        return SqlSeriesStore(database, clock)
 
 
 def upgrade_database(database_url: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import contextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
@@ -35,6 +36,7 @@ class SqlDatabase(Generic[Item, Result]):
     `write_group` writes a group of items that came at the same time, in the transaction that it is
     given, and gives the result of each, or the exception that its caller shall get. `readers` is
     how many threads with a connection each there are besides; 0 where one connection does it all.
+    `observe` is told of each transaction on those threads: `read` or `write`, and the seconds.
 
     Every method may raise StoreUnavailable, and then nothing of the call was kept.
     """
@@ -45,10 +47,12 @@ class SqlDatabase(Generic[Item, Result]):
         write_group: Callable[[Connection, Sequence[Item]], Sequence[Result | Exception]],
         *,
         readers: int = 0,
+        observe: Callable[[str, float], None] = lambda _kind, _seconds: None,
     ) -> None:
         self._engine = engine
         self._read_only = engine.execution_options(read_only=True, postgresql_readonly=True)
         self._write_group = write_group
+        self._observe = observe
         self._available = True
         self._thread = DatabaseThread(self._commit)
         self._readers = ReaderThreads(readers) if readers else None
@@ -86,8 +90,13 @@ class SqlDatabase(Generic[Item, Result]):
             return self._run(self._engine, work)
 
     def _run(self, engine: Engine, work: Callable[[Connection], T]) -> T:
-        with self._trouble_is_unavailable(), engine.begin() as connection:
-            return work(connection)
+        begin = perf_counter()
+        try:
+            with self._trouble_is_unavailable(), engine.begin() as connection:
+                return work(connection)
+        finally:
+            kind = "read" if engine is self._read_only else "write"
+            self._observe(kind, perf_counter() - begin)
 
     @contextmanager
     def _trouble_is_unavailable(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from seriesgate.server.app import create_app
 from seriesgate.server.authentication import Authentication
 from seriesgate.server.database import open_store, utc_now
 from seriesgate.server.failure_limit import FailureLimit
+from seriesgate.server.metrics import ServerMetrics
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
 from seriesgate.settings import is_loopback
@@ -68,7 +69,12 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
 
     `grants` are good besides those of the settings and of the database.
     """
-    store = open_store(settings.database_url, connections=settings.database_connections)
+    metrics = ServerMetrics()
+    store = open_store(
+        settings.database_url,
+        connections=settings.database_connections,
+        observe=metrics.transaction,
+    )
     tokens = SqlTokenStore(store.database, utc_now)
     authentication = Authentication(
         tokens,
@@ -77,7 +83,7 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
         fixed=[*grants, *(_grant(token) for token in settings.tokens)],
         always=not is_loopback(settings.host),
     )
-    return create_app(store, tokens, authentication)
+    return create_app(store, tokens, authentication, metrics, log_requests=settings.access_log)
 
 
 async def _refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:

@@ -85,6 +85,7 @@ async def register_series(request: Request) -> Response:
     report = await read_report(request)
     store = await store_of(request)
     registration = await store.register(report, read_idempotency_key(request))
+    request.app.state.metrics.report(registration.outcome)
     if registration.outcome is Outcome.CREATED:
         location = f"/series/{quote(registration.series.SeriesInstanceUID, safe='')}"
         return json_answer(registration.series, HTTPStatus.CREATED, {"Location": location})

@@ -1,7 +1,7 @@
 """One association: drives an AcceptorConnection on a blocking socket, on a thread of its own.
 
 What makes it fast: large blocking reads into one reused buffer, TCP_QUICKACK re-armed after each of
-them, and one write per answer with TCP_NODELAY. Senders that leave Nagle's algorithm on write a PDU
+them that is not answered, and one write per answer with TCP_NODELAY. Senders that leave Nagle's algorithm on write a PDU
 in two calls and wait for our acknowledgement between them; a delayed one would cost 40 ms for each
 instance.
 """
@@ -94,6 +94,7 @@ class Association:
         self._store = StoreService(receiver, self._acceptor)
         self._buffer = memoryview(bytearray(_HANDSHAKE_BUFFER))
         self._calling_ae_title = ""
+        self._has_answered = False
         self._is_draining = False
         self._is_over = False
 
@@ -118,9 +119,11 @@ class Association:
         try:
             self._prepare_socket()
             while not self._is_over:
-                self._receive()
+                has_received = self._receive()
                 self._handle_events()
                 self._flush()
+                if has_received:
+                    self._acknowledge()
         except OSError as error:
             self._end(f"connection lost ({error.strerror or type(error).__name__})")
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the others
@@ -148,8 +151,8 @@ class Association:
         secured.do_handshake()
         secured.settimeout(_TICK)
 
-    def _receive(self) -> None:
-        """Wait for bytes, or for the next tick, and give them to the acceptor."""
+    def _receive(self) -> bool:
+        """Wait for bytes, or for the next tick; tell the acceptor, and return whether any came."""
         acceptor = self._acceptor
         try:
             count = self._socket.recv_into(self._buffer)
@@ -158,10 +161,17 @@ class Association:
         except ConnectionError:
             acceptor.receive_data(b"", time.monotonic())
         else:
-            if _QUICKACK is not None:
-                # The kernel goes back to delayed acknowledgements by itself, so each time anew.
-                self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             acceptor.receive_data(self._buffer[:count], time.monotonic())
+            return count > 0
+        return False
+
+    def _acknowledge(self) -> None:
+        """Have the kernel acknowledge at once what came last, unless an answer has done it."""
+        if self._has_answered or _QUICKACK is None:
+            self._has_answered = False
+            return
+        # The kernel goes back to delayed acknowledgements by itself, so each time anew.
+        self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _handle_events(self) -> None:
         next_event = self._acceptor.next_event
@@ -216,6 +226,8 @@ class Association:
         data = self._acceptor.data_to_send()
         if data:
             self._socket.sendall(data)
+            # An answer carries the acknowledgement of all that came before it.
+            self._has_answered = True
 
     def _end(self, how: str) -> None:
         """Log the one line that an association leaves."""

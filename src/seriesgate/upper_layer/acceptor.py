@@ -57,6 +57,8 @@ _INPUTS = {
     PduType.A_RELEASE_RP: Input.RELEASE_RP,
     PduType.A_ABORT: Input.ABORT,
 }
+# A tuple, because the states of an Enum are compared faster than hashed.
+_STATES_TO_RESPOND = tuple(state for state in State if Input.LOCAL_DATA in TRANSITIONS[state])
 
 
 class AcceptorConnection:
@@ -138,7 +140,7 @@ class AcceptorConnection:
         self._deadlines.answered(now)
         match message:
             case StoreResponse():
-                if self._exchange is None or Input.LOCAL_DATA not in TRANSITIONS[self._state]:
+                if self._exchange is None or self._state not in _STATES_TO_RESPOND:
                     raise LocalMisuse(f"no response can be sent in state {self._state.name}")
                 self._exchange.respond(message)
             case AcceptAssociation():
@@ -155,6 +157,8 @@ class AcceptorConnection:
     def data_to_send(self) -> bytes:
         """Return all pending output, to be written in one piece."""
         output = self._output
+        if not output:
+            return b""
         if len(output) == 1:
             return output.pop()
         data = b"".join(output)

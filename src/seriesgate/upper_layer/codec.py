@@ -48,6 +48,7 @@ _USER_INFORMATION = 0x50
 
 _PDU_HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
+_FRAGMENT_HEADER = Struct(">BxIIBB")
 _ASSOCIATE_FIXED = Struct(">H2x16s16s32s")
 _FOUR_BYTES = Struct(">BBBB")
 _AE_TITLE_SIZE = 16
@@ -82,6 +83,13 @@ def encode(pdu: Pdu) -> bytes:
         case _:
             assert_never(pdu)
     return _PDU_HEADER.pack(pdu_type, len(body)) + body
+
+
+def encode_fragment(context_id: int, *, is_command: bool, is_last: bool, data: bytes) -> bytes:
+    """Return a P-DATA-TF PDU that holds one fragment, in less time than `encode` needs."""
+    control = is_command | is_last << 1
+    size = len(data)
+    return _FRAGMENT_HEADER.pack(PduType.P_DATA_TF, size + 6, size + 2, context_id, control) + data
 
 
 def _encode_p_data(pdu: PDataTf) -> bytes:

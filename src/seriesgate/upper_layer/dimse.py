@@ -121,30 +121,94 @@ def decode_command_set(data: bytes) -> CommandSet:
     Raises PeerViolation when elements overlap its end, or when it doesn't say what the command is
     and whether a data set follows.
     """
-    elements: dict[int, bytes] = {}
+    return _command_set(data, _find_elements(data))
+
+
+def _find_elements(data: bytes) -> dict[int, slice]:
+    """Return where the values of the known elements are."""
+    places: dict[int, slice] = {}
     position = 0
-    while position < len(data):
-        if len(data) - position < _TAG_AND_LENGTH.size:
+    end = len(data)
+    while position < end:
+        start = position + _TAG_AND_LENGTH.size
+        if start > end:
             raise invalid("command set ends inside an element")
         tag, length = _TAG_AND_LENGTH.unpack_from(data, position)
-        start = position + _TAG_AND_LENGTH.size
         position = start + length
-        if position > len(data):
+        if position > end:
             raise invalid(f"command set: an element of {length} bytes is longer than what is left")
-        if tag in _KNOWN_TAGS and tag not in elements:
-            elements[tag] = data[start:position]
-    command_field = _number(elements.get(_COMMAND_FIELD))
-    data_set_type = _number(elements.get(_DATA_SET_TYPE))
+        if tag in _KNOWN_TAGS and tag not in places:
+            places[tag] = slice(start, position)
+    return places
+
+
+def _command_set(data: bytes, places: dict[int, slice]) -> CommandSet:
+    values = {tag: data[place] for tag, place in places.items()}
+    command_field = _number(values.get(_COMMAND_FIELD))
+    data_set_type = _number(values.get(_DATA_SET_TYPE))
     if command_field is None or data_set_type is None:
         raise invalid("command set without command field or data set type")
     return CommandSet(
         command_field,
-        _number(elements.get(_MESSAGE_ID)),
+        _number(values.get(_MESSAGE_ID)),
         data_set_type != NO_DATA_SET,
-        elements.get(_AFFECTED_SOP_CLASS_UID, b""),
-        elements.get(_AFFECTED_SOP_INSTANCE_UID, b""),
-        elements.get(_MOVE_ORIGINATOR_AE_TITLE, b""),
+        values.get(_AFFECTED_SOP_CLASS_UID, b""),
+        values.get(_AFFECTED_SOP_INSTANCE_UID, b""),
+        values.get(_MOVE_ORIGINATOR_AE_TITLE, b""),
     )
+
+
+class CommandDecoder:
+    """Decodes the command sets of one association, as `decode_command_set` does.
+
+    Those of a series differ in the values of the message id and the SOP instance UID alone. So what
+    is around these two in one command set is compared with the next one, in three steps.
+    """
+
+    __slots__ = ("_after", "_before", "_between", "_command", "_message_id", "_size", "_uid")
+
+    def __init__(self) -> None:
+        self._command: CommandSet | None = None
+        self._size = 0
+        # The bytes around the two values, and where these are.
+        self._before = self._between = self._after = b""
+        self._message_id = self._uid = slice(0)
+
+    def decode(self, data: bytes) -> CommandSet:
+        """Return what matters of a command set. Raises PeerViolation."""
+        command = self._command
+        if (
+            command is not None
+            and len(data) == self._size
+            and data.startswith(self._before)
+            and data.startswith(self._between, self._message_id.stop)
+            and data.startswith(self._after, self._uid.stop)
+        ):
+            return CommandSet(
+                command.command_field,
+                int.from_bytes(data[self._message_id], "little"),
+                command.has_data_set,
+                command.affected_sop_class_uid,
+                data[self._uid],
+                command.move_originator_ae_title,
+            )
+        places = _find_elements(data)
+        command = _command_set(data, places)
+        self._remember(data, places, command)
+        return command
+
+    def _remember(self, data: bytes, places: dict[int, slice], command: CommandSet) -> None:
+        message_id = places.get(_MESSAGE_ID)
+        uid = places.get(_AFFECTED_SOP_INSTANCE_UID)
+        self._command = None
+        if message_id is not None and uid is not None and command.message_id is not None:
+            self._command = command
+            self._size = len(data)
+            self._message_id = slice(message_id.start, message_id.start + 2)
+            self._uid = uid
+            self._before = data[: message_id.start]
+            self._between = data[self._message_id.stop : uid.start]
+            self._after = data[uid.stop :]
 
 
 def _number(value: bytes | None) -> int | None:

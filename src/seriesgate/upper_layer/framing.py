@@ -20,6 +20,7 @@ _SHORT_LENGTH = 4
 
 _HEADER_SIZE = 6
 _PDU_HEADER = Struct(">BxI")
+_BOTH_HEADERS = Struct(">BxIIBB")
 _PDV_HEADER = Struct(">IBB")
 # The PDV length counts the context id and the message control header (PS3.8 9.3.5.1).
 _PDV_LENGTH_SIZE = 4
@@ -120,6 +121,8 @@ class PduReader:
         Raises PeerViolation for an unknown or malformed PDU. There is no way to find the next PDU
         then, so all that follows is dropped.
         """
+        if self._begins_usual_pdu():
+            return self._next_piece()
         try:
             while not self._in_fragment:
                 if self._body is not None:
@@ -135,6 +138,28 @@ class PduReader:
             self.discard()
             raise
         return self._next_piece()
+
+    def _begins_usual_pdu(self) -> bool:
+        """Take the headers of a P-DATA-TF PDU with one PDV, if that is what comes next.
+
+        Nearly every PDU is such a one; its twelve bytes of headers in one step cost a third.
+        """
+        start = self._position
+        if start + _BOTH_HEADERS.size > self._end or not self.between_pdus:
+            return False
+        header = _BOTH_HEADERS.unpack_from(self._view, start)
+        pdu_type, length, pdv_length, context_id, control = header
+        fragment_length = pdv_length - _MIN_PDV_LENGTH
+        if pdu_type != _P_DATA_TF or length != pdv_length + _PDV_LENGTH_SIZE or fragment_length < 0:
+            return False
+        if length > self._max_pdu_length > 0:
+            self.oversized_pdus += 1
+        self._position = start + _BOTH_HEADERS.size
+        self._context_id = context_id
+        self._control = control
+        self._fragment_left = fragment_length
+        self._in_fragment = True
+        return True
 
     def _next_piece(self) -> Fragment | None:
         position = self._position
@@ -157,9 +182,13 @@ class PduReader:
     def _next_header(self) -> memoryview | bytes | None:
         """Return the next six bytes: PDU and PDV headers happen to be equally long."""
         start = self._position
-        if not self._gathered and start + _HEADER_SIZE <= self._end:
-            self._position = start + _HEADER_SIZE
-            return self._view[start : self._position]
+        if not self._gathered:
+            if start + _HEADER_SIZE <= self._end:
+                self._position = start + _HEADER_SIZE
+                return self._view[start : self._position]
+            if start == self._end:
+                self._return_buffer()
+                return None
         return self._gather(_HEADER_SIZE)
 
     def _gather(self, size: int) -> bytes | None:

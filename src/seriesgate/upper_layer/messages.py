@@ -10,12 +10,12 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from seriesgate.upper_layer.codec import encode
+from seriesgate.upper_layer.codec import encode_fragment
 from seriesgate.upper_layer.dimse import (
+    CommandDecoder,
     CommandField,
     CommandSet,
     StoreStatus,
-    decode_command_set,
     encode_response,
     first_uid,
     is_error_comment,
@@ -32,7 +32,7 @@ from seriesgate.upper_layer.events import (
     StoreRequested,
 )
 from seriesgate.upper_layer.items import invalid
-from seriesgate.upper_layer.pdu import AbortReason, PDataTf, PresentationDataValue
+from seriesgate.upper_layer.pdu import AbortReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,6 +64,7 @@ class MessageExchange:
         "_accepted",
         "_answer",
         "_command",
+        "_commands",
         "_context_id",
         "_max_fragment",
         "_message_id",
@@ -88,6 +89,7 @@ class MessageExchange:
         self._phase = _Phase.BETWEEN_MESSAGES
         self._context_id = 0
         self._command = bytearray()
+        self._commands = CommandDecoder()
         # The request that still has to be answered, and its message id.
         self._request: CommandSet | None = None
         self._message_id = 0
@@ -181,7 +183,7 @@ class MessageExchange:
         if is_last:
             command = bytes(self._command) + data
             self._command.clear()
-            self._begin_message(decode_command_set(command), self._accepted.get(context_id))
+            self._begin_message(self._commands.decode(command), self._accepted.get(context_id))
         else:
             self._command += data
             self._phase = _Phase.COMMAND
@@ -232,13 +234,11 @@ class MessageExchange:
         self._request = None
         for start in range(0, len(command), self._max_fragment):
             end = start + self._max_fragment
-            value = PresentationDataValue(
-                self._context_id,
-                is_command=True,
-                is_last=end >= len(command),
-                data=command[start:end],
+            is_last = end >= len(command)
+            part = command[start:end]
+            self._send(
+                encode_fragment(self._context_id, is_command=True, is_last=is_last, data=part)
             )
-            self._send(encode(PDataTf((value,))))
 
 
 def _unexpected(detail: str) -> PeerViolation:

@@ -12,7 +12,7 @@ from tests.unit.upper_layer.conversation import cut
 from tests.unit.upper_layer.goldens import A_ASSOCIATE_RQ, A_ASSOCIATE_RQ_VALUE, GOLDENS
 from tests.unit.upper_layer.strategies import whole_pdus
 
-from seriesgate.upper_layer.codec import MAX_TRANSFER_SYNTAXES, decode, encode
+from seriesgate.upper_layer.codec import MAX_TRANSFER_SYNTAXES, decode, encode, encode_fragment
 from seriesgate.upper_layer.errors import PeerViolation
 from seriesgate.upper_layer.framing import PduReader, WholePdu
 from seriesgate.upper_layer.pdu import (
@@ -132,6 +132,13 @@ def test_p_data_is_encoded_with_its_control_bits():
     assert encode(PDataTf(values)) == bytes.fromhex(
         "04 00 0000001D00000004 01 01 616200000002 01 0300000004 01 00 636400000003 FF 02 65"
     )
+
+
+@given(st.integers(0, 255), st.booleans(), st.booleans(), st.binary(max_size=40))
+def test_single_fragment_is_encoded_as_any_p_data(context_id, is_command, is_last, data):
+    value = PresentationDataValue(context_id, is_command, is_last, data)
+    one = encode_fragment(context_id, is_command=is_command, is_last=is_last, data=data)
+    assert one == encode(PDataTf((value,)))
 
 
 def test_p_data_is_not_for_decode():

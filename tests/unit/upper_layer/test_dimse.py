@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import contextlib
+from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.upper_layer import wire
 
+from seriesgate.upper_layer import dimse
 from seriesgate.upper_layer.dimse import (
+    CommandDecoder,
     CommandSet,
     CStoreRequest,
     StoreStatus,
@@ -20,6 +23,9 @@ from seriesgate.upper_layer.dimse import (
 )
 from seriesgate.upper_layer.errors import PeerViolation
 from seriesgate.upper_layer.pdu import AbortReason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # C-STORE-RQ, written out (PS3.7 Table 9.3-1). Numbers are little-endian.
 GOLDEN_C_STORE_RQ = bytes.fromhex(
@@ -181,3 +187,63 @@ def test_fit_error_comments(text: str):
 @pytest.mark.parametrize("text", ["x" * 65, "é", "a\\b", "line\nbreak", "nul\0"])
 def test_unfit_error_comments(text: str):
     assert not is_error_comment(text)
+
+
+# The decoder of an association, which compares each command set with the last one
+
+ELEMENTS = (0x0000, 0x0002, 0x0100, 0x0110, 0x0110, 0x0700, 0x0800, 0x1000, 0x1000, 0x1030)
+UIDS = st.sampled_from([b"1.5\0", b"1.6\0", b"1.1234\0", b"", b"1"])
+USUAL = st.builds(
+    wire.c_store_rq,
+    message_id=st.integers(0, 0xFFFF),
+    instance=UIDS,
+    sop_class=st.sampled_from([b"1.2\0", b"1.3\0"]),
+    data_set_type=st.sampled_from([1, 0x0101]),
+)
+UNUSUAL = st.lists(
+    st.builds(wire.element, st.sampled_from(ELEMENTS), st.binary(max_size=4)), max_size=6
+).map(b"".join)
+
+
+@st.composite
+def command_sets(draw: st.DrawFn) -> list[bytes]:
+    """Draw command sets that come one after the other, many of them alike, some damaged."""
+    kinds = [draw(UNUSUAL) + draw(USUAL), draw(USUAL) + draw(UNUSUAL), draw(UNUSUAL)]
+    drawn = []
+    for _ in range(draw(st.integers(1, 6))):
+        data = bytearray(draw(st.sampled_from(kinds) | USUAL))
+        if data and draw(st.booleans()):
+            start = draw(st.integers(0, len(data) - 1))
+            data[start : start + 1] = draw(st.binary(min_size=1, max_size=1))
+        drawn.append(bytes(data))
+    return drawn
+
+
+def decoded(decode: Callable[[bytes], CommandSet], data: bytes) -> CommandSet | str:
+    try:
+        return decode(data)
+    except PeerViolation as violation:
+        return violation.detail
+
+
+@settings(max_examples=300)
+@given(command_sets())
+def test_decoder_of_an_association_decodes_as_if_each_were_the_first(drawn):
+    decoder = CommandDecoder()
+    for data in drawn:
+        assert decoded(decoder.decode, data) == decoded(decode_command_set, data)
+
+
+def test_what_comes_after_the_instance_uid_is_compared_too():
+    decoder = CommandDecoder()
+    for title in (b"MOVER ", b"OTHER ", b""):
+        data = wire.c_store_rq() + wire.element(0x1030, title)
+        assert decoder.decode(data).move_originator_ae_title == title
+
+
+def test_like_command_set_is_compared_and_not_taken_apart(monkeypatch):
+    decoder = CommandDecoder()
+    decoder.decode(wire.c_store_rq(message_id=1, instance=b"1.2.3.4\0"))
+    monkeypatch.setattr(dimse, "_find_elements", None)
+    command = decoder.decode(wire.c_store_rq(message_id=0xABCD, instance=b"1.2.3.56"))
+    assert (command.message_id, command.affected_sop_instance_uid) == (0xABCD, b"1.2.3.56")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 import tracemalloc
 
 import pytest
@@ -59,6 +60,52 @@ def test_p_data_gives_its_values_back_however_it_is_cut(pdu: PDataTf, offsets: l
         )
     )
     assert values(cut(encode(ended), offsets)) == list(ended.values)
+
+
+headers = st.tuples(
+    st.sampled_from([4, 4, 4, 1, 5, 9]),
+    # How much longer the PDU is than its first PDV; 4 if that is the only one.
+    st.sampled_from([4, 4, 4, 0, 3, 5, 12]),
+    st.integers(0, 40) | st.integers(0, 2**32 - 20),
+    st.integers(0, 255),
+    st.integers(0, 255),
+    st.integers(0, 40),
+)
+
+
+@given(st.lists(headers, max_size=4), st.integers(0, 40))
+def test_headers_in_one_step_are_those_in_two(parts, limit):
+    """Byte by byte the two headers of a PDU never come together, so they are read one by one."""
+    data = b"".join(
+        struct.pack(">BxIIBB", kind, more + length, length, context_id, control) + bytes(size)
+        for kind, more, length, context_id, control, size in parts
+    )
+    assert read([data], limit) == read([bytes((byte,)) for byte in data], limit)
+
+
+def read(pieces: list[bytes], limit: int) -> list[object]:
+    """Return all parts with the pieces of each fragment joined, what was wrong, and the count."""
+    reader = PduReader(limit)
+    parts: list[object] = []
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+            while (part := reader.next_part()) is not None:
+                if isinstance(part, Fragment):
+                    # Empty pieces and where pieces end is up to the cuts.
+                    parts += [(part.context_id, part.is_command, byte) for byte in part.data]
+                    parts += ["last"] * part.is_last
+                else:
+                    parts.append(part)
+    except PeerViolation as violation:
+        parts.append((violation.reason, violation.detail))
+    return [*parts, reader.oversized_pdus]
+
+
+def test_a_fragment_may_hold_what_looks_like_a_pdu():
+    inside = wire.p_data(wire.pdv(1, wire.LAST, b"ab"))
+    outside = wire.p_data(wire.pdv(3, wire.LAST, inside))
+    assert values([outside[: -len(inside)], inside]) == values([outside])
 
 
 def test_fragment_is_a_view_into_the_callers_buffer():

@@ -1,9 +1,9 @@
 """One association: drives an AcceptorConnection on a blocking socket, on a thread of its own.
 
 What makes it fast: large blocking reads into one reused buffer, TCP_QUICKACK re-armed after each of
-them that is not answered, and one write per answer with TCP_NODELAY. Senders that leave Nagle's algorithm on write a PDU
-in two calls and wait for our acknowledgement between them; a delayed one would cost 40 ms for each
-instance.
+them that is not answered, and one write per answer with TCP_NODELAY. Senders that leave Nagle's
+algorithm on write a PDU in two calls and wait for our acknowledgement between them; a delayed one
+would cost 40 ms for each instance.
 """
 
 from __future__ import annotations

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from seriesgate import __version__
 from seriesgate.server.body_limit import BodyLimitMiddleware
+from seriesgate.server.change_feed import ChangeFeed
 from seriesgate.server.database import utc_now
 from seriesgate.server.exception_handlers import add_exception_handlers
 from seriesgate.server.observation import ObservationMiddleware
 from seriesgate.server.openapi import DescribedApp
 from seriesgate.server.response_headers import ResponseHeadersMiddleware
-from seriesgate.server.routes import description, health, series, summaries
+from seriesgate.server.routes import description, events, health, qido, series, summaries
 from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
 
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _ROUTERS = (
     series.router,
     summaries.router,
+    events.router,
+    qido.router,
     health.router,
     tokens_routes.router,
     metrics_routes.router,
@@ -67,12 +71,17 @@ def create_app(
     `metrics` counts; with `log_requests` there is a line in the log for each request. `clock` gives
     aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
     """
+    feed = ChangeFeed(store)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.create_task(feed.run())
         try:
             yield
         finally:
+            feed.close()
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
             await store.close()
 
     app = _App(
@@ -95,6 +104,8 @@ def create_app(
     app.state.clock = clock
     app.state.metrics = metrics
     app.state.log_requests = log_requests
+    app.state.feed = feed
+    app.state.streams = events.Streams()
     for router in _ROUTERS:
         # Not include_router: it keeps the router, and every request is then matched twice.
         app.router.routes.extend(router.routes)

@@ -60,6 +60,7 @@ async def run_server(
             await asyncio.wait(
                 [serving, group.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
             )
+            app.state.feed.close()  # the streams would not end by themselves
             server.should_exit = True
             stop.set()
 

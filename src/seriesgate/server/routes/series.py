@@ -86,6 +86,8 @@ async def register_series(request: Request) -> Response:
     store = await store_of(request)
     registration = await store.register(report, read_idempotency_key(request))
     request.app.state.metrics.report(registration.outcome)
+    if registration.outcome is not Outcome.UNCHANGED:
+        request.app.state.feed.announce()
     if registration.outcome is Outcome.CREATED:
         location = f"/series/{quote(registration.series.SeriesInstanceUID, safe='')}"
         return json_answer(registration.series, HTTPStatus.CREATED, {"Location": location})

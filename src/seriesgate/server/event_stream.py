@@ -1,0 +1,111 @@
+"""Server-sent events (the WHATWG's HTML standard, 9.2): the changes of series as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from seriesgate.server.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from seriesgate.server.change_feed import ChangeFeed
+    from seriesgate.server.store import Change
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment shows proxies and readers that the stream lives."""
+SEND_TIMEOUT = 20.0
+"""A reader that takes no data for so many seconds is cut off; it can come back where it was."""
+_RECONNECT_MS = 2000
+_COMMENT = ":\n\n"
+
+_log = logging.getLogger(__name__)
+
+
+async def events(
+    feed: ChangeFeed, position: int, *, heartbeat: float = HEARTBEAT
+) -> AsyncIterator[str]:
+    """Give the stream's text from the change after `position` on, until the feed closes.
+
+    Holds no more than one batch of changes: what a reader has not taken stays in the database.
+    """
+    yield f"retry: {_RECONNECT_MS}\n\n"
+    while not feed.closing.is_set():
+        try:
+            # Waiting begins before reading: what comes in between must not go unnoticed.
+            news = asyncio.ensure_future(feed.wait(heartbeat))
+            try:
+                changes = await feed.after(position)
+                if changes:
+                    yield "".join(_event(change) for change in changes)
+                    position = changes[-1].sequence
+                elif not await news:
+                    yield _COMMENT
+            finally:
+                news.cancel()
+        except StoreUnavailable:
+            return  # the reader comes back, then or later
+
+
+def _event(change: Change) -> str:
+    # JSON has no line break of its own.
+    data = change.series.model_dump_json()
+    return f"id: {change.sequence}\nevent: {change.outcome.value}\ndata: {data}\n\n"
+
+
+class EventStreamResponse(Response):
+    """Sends a stream until it ends, the reader goes, or takes nothing for `send_timeout` seconds.
+
+    `finished` is called at the end, whatever the end was.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        pieces: AsyncIterator[str],
+        finished: Callable[[], None],
+        *,
+        send_timeout: float = SEND_TIMEOUT,
+    ) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
+        del self.headers["content-length"]
+        self._pieces = pieces
+        self._finished = finished
+        self._send_timeout = send_timeout
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        writing = asyncio.ensure_future(self._write(send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait([writing, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            writing.cancel()
+            await asyncio.gather(writing, leaving, return_exceptions=True)
+            self._finished()
+        if not writing.cancelled() and isinstance(writing.exception(), TimeoutError):
+            _log.warning("a reader of /events was too slow and is cut off")
+
+    async def _write(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        async for piece in self._pieces:
+            async with asyncio.timeout(self._send_timeout):
+                await send(
+                    {"type": "http.response.body", "body": piece.encode(), "more_body": True}
+                )
+        async with asyncio.timeout(self._send_timeout):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

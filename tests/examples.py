@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from seriesgate.series.model import CollectedSeries, Instance, InstanceHeader, InstanceSummary
 from seriesgate.series.report import Series
 
+DIGEST = b"\x01" * 16
+OTHER = b"\x02" * 16
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
 def header(
-    sop: str = "1.1", series: str = "1.2", study: str = "1.3", number: int | None = None
+    sop: str = "1.1",
+    series: str = "1.2",
+    study: str = "1.3",
+    number: int | None = None,
+    patient_id: bytes = b"A/17",
 ) -> InstanceHeader:
     return InstanceHeader(
         sop_class_uid="1.2.840.10008.5.1.4.1.1.4",
         sop_instance_uid=sop,
         study_instance_uid=study,
         series_instance_uid=series,
-        patient_id=b"A/17",
+        patient_id=patient_id,
         instance_number=number,
     )
 
@@ -30,23 +38,30 @@ def instance(
     number: int | None = None,
     size: int = 100,
     at: datetime = AT,
-    is_conflict: bool = False,
+    digest: bytes = DIGEST,
+    is_recovered: bool = False,
+    **header_attributes: Any,
 ) -> Instance:
-    return Instance(header(sop, series, number=number), "MODALITY", size, at, is_conflict)
+    named = header(sop, series, number=number, **header_attributes)
+    return Instance(named, "MODALITY", size, at, digest, is_recovered)
 
 
 def collected(
-    *sops: str, series: str = "1.2", conflicts: frozenset[str] = frozenset()
+    *sops: str, series: str = "1.2", digest: bytes = DIGEST, **attributes: Any
 ) -> CollectedSeries:
-    return CollectedSeries(
+    plain = CollectedSeries(
         series_instance_uid=series,
         study_instance_uid="1.3",
+        patient_id=b"A/17",
         calling_ae_title="MODALITY",
-        instances={sop: InstanceSummary(100, number) for number, sop in enumerate(sops, 1)},
-        conflicting_instances=conflicts,
+        instances={sop: InstanceSummary(100, number, digest) for number, sop in enumerate(sops, 1)},
+        conflicting_copies=frozenset(),
+        inconsistent_attributes=frozenset(),
+        recovered_copies=frozenset(),
         first_instance_at=AT,
         last_instance_at=AT,
     )
+    return replace(plain, **attributes)
 
 
 def report(series: str = "1.2", count: int = 1, revision: int = 1) -> Series:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.ports import KeptAs, SeriesUnreadable, SpoolUnavailable
+from seriesgate.gateway.ports import KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from seriesgate.gateway.ports import P, StoreRequest, T
     from seriesgate.series.delivery import Delivery, PublishFailure
-    from seriesgate.series.model import InstanceHeader
+    from seriesgate.series.model import InstanceCopy, InstanceHeader
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -79,7 +81,11 @@ class MemorySpool:
 
     def __init__(self) -> None:
         self.full = False
-        self.files: dict[tuple[str, str], list[tuple[Instance, bytes]]] = {}
+        self.damaged: set[InstanceCopy] = set()
+        self.files: dict[tuple[str, InstanceCopy], Instance] = {}
+
+    def has_room(self) -> bool:
+        return not self.full
 
     def create(self, request: StoreRequest) -> MemoryFile:
         self.check()
@@ -89,50 +95,55 @@ class MemorySpool:
         if self.full:
             raise SpoolUnavailable("cannot write to the spool: No space left on device")
 
-    def sample(self, series_instance_uid: str) -> Path:
-        for series, instance in self.files:
-            if series == series_instance_uid:
-                return Path(instance)
-        raise SeriesUnreadable("its files are not in the spool")
+    def add(self, instance: Instance) -> None:
+        self.files[instance.header.series_instance_uid, instance.copy] = instance
 
-    def release(self, series_instance_uid: str, sop_instance_uids: Iterable[str]) -> None:
-        for uid in sop_instance_uids:
-            self.files.pop((series_instance_uid, uid), None)
+    def uids(self) -> list[tuple[str, str]]:
+        return [(series, copy.sop_instance_uid) for series, copy in self.files]
+
+    def path_of(self, series_instance_uid: str, copy: InstanceCopy) -> Path:
+        return Path(series_instance_uid, f"{copy.sop_instance_uid}-{copy.digest.hex()}")
+
+    def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
+        if copy in self.damaged:
+            del self.files[series_instance_uid, copy]
+            return True
+        return False
+
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
+        for copy in copies:
+            self.files.pop((series_instance_uid, copy), None)
 
     def recover(self) -> Iterator[Instance]:
-        for copies in self.files.values():
-            for instance, _ in copies:
-                yield instance
+        for instance in self.files.values():
+            yield replace(instance, is_recovered=True)
 
 
 class MemoryFile:
     """Implements `IncomingFile`."""
 
     def __init__(self, spool: MemorySpool, request: StoreRequest) -> None:
+        self.content = b""
+        self.digest = b""
         self._spool = spool
         self._request = request
-        self._content = b""
 
     @property
     def size(self) -> int:
-        return len(self._content)
+        return len(self.content)
 
     def write(self, fragment: bytes | memoryview) -> None:
         self._spool.check()
-        self._content += fragment
+        self.content += fragment
 
     def keep(self, header: InstanceHeader) -> KeptAs:
         self._spool.check()
-        key = (header.series_instance_uid, header.sop_instance_uid)
-        copies = self._spool.files.setdefault(key, [])
-        if any(content == self._content for _, content in copies):
-            return KeptAs.REPEATED if copies[0][1] == self._content else KeptAs.CONFLICTING
-        is_conflict = bool(copies)
-        instance = Instance(
-            header, self._request.calling_ae_title, self.size, EPOCH, is_conflict=is_conflict
-        )
-        copies.append((instance, self._content))
-        return KeptAs.CONFLICTING if is_conflict else KeptAs.NEW
+        self.digest = md5(self.content, usedforsecurity=False).digest()
+        instance = Instance(header, self._request.calling_ae_title, self.size, EPOCH, self.digest)
+        if (header.series_instance_uid, instance.copy) in self._spool.files:
+            return KeptAs.REPEATED
+        self._spool.add(instance)
+        return KeptAs.NEW
 
     def discard(self) -> None:
         pass

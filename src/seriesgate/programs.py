@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from seriesgate.json_log import JsonFormatter
-from seriesgate.startup import CannotStart
+from seriesgate.startup import CannotStart, MustStop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,7 +49,7 @@ def _run(program: _Program, log_format: str, on_ready: _OnReady) -> int:
     _configure_logging(log_format)
     try:
         asyncio.run(_until_told_to_stop(program, on_ready))
-    except CannotStart as error:
+    except (CannotStart, MustStop) as error:
         print(f"seriesgate: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return 1
     return 0

@@ -126,6 +126,19 @@ class GatewaySettings(_ProgramSettings):
     max_pdu_length: Annotated[int, Field(ge=4096, le=1024 * 1024)] = Field(
         131072, description="longest P-DATA-TF PDU asked of a sender, in bytes"
     )
+    min_free_bytes: Annotated[int, Field(ge=0, le=2**60)] = Field(
+        1024**3,
+        description="bytes that stay free on the disk of the spool: with less, instances are "
+        "refused until there is room again",
+    )
+    keep_delivered: Annotated[float, Field(ge=0, le=365 * 86400, allow_inf_nan=False)] = Field(
+        0.0, description="seconds for which the files of a delivered series are kept"
+    )
+    remember_delivered: Annotated[float, Field(ge=0, le=3650 * 86400, allow_inf_nan=False)] = Field(
+        30 * 86400.0,
+        description="seconds for which a delivered series is remembered, so that late instances "
+        "count up",
+    )
     allowed_calling_ae_titles: tuple[AeTitle, ...] = Field(
         (), description="AE titles that may send; empty: any, if `allow_any_ae` or on loopback"
     )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from tests.examples import AT, collected, report
+import contextlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from seriesgate.adapters.memory_journal import MemoryJournal
+import pytest
+from tests.examples import AT, DIGEST, OTHER, collected, report
+from tests.memory_journal import MemoryJournal
+
+from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
+from seriesgate.gateway.ports import DeadLetter, Outcome, Owed
 from seriesgate.series.delivery import (
     Delivery,
     DeliveryState,
@@ -13,49 +19,123 @@ from seriesgate.series.delivery import (
     PublishFailure,
     delivery_id_of,
 )
+from seriesgate.series.description import SeriesDescription
+from seriesgate.series.model import InstanceCopy
 from seriesgate.series.revision import next_revision
 
 DOWN = PublishFailure(FailureKind.TRANSIENT, "down")
+REFUSED = PublishFailure(FailureKind.REJECTED, "the server answered 422")
+LATER = AT + timedelta(hours=1)
 
 
-@pytest.fixture
-def journal():
-    return MemoryJournal()
+@pytest.fixture(params=["memory", "sqlite"])
+def journal(request, tmp_path):
+    if request.param == "memory":
+        yield MemoryJournal()
+    else:
+        with contextlib.closing(SqliteJournal(tmp_path / "journal.db", is_expected=False)) as real:
+            yield real
 
 
-def record(journal, *sops, series="1.2"):
-    revision = next_revision(journal.known(series), collected(*sops, series=series), AT)
+def close_series(journal, *sops, series="1.2", **attributes):
+    """Return the next revision of a series and its delivery, not recorded yet."""
+    known = journal.known(series)
+    revision = next_revision(known, collected(*sops, series=series, **attributes), AT)
     assert revision is not None
     sent = report(series, count=len(revision.instances), revision=revision.revision)
-    delivery = Delivery(delivery_id_of(sent), sent)
-    journal.record(revision, delivery)
-    return delivery
+    return revision, Delivery(delivery_id_of(sent), sent)
+
+
+def record(journal, *sops, series="1.2", **attributes):
+    closed = close_series(journal, *sops, series=series, **attributes)
+    journal.record([closed])
+    return closed[1]
+
+
+def deliver(journal, *deliveries, at=AT):
+    journal.settle([Outcome(delivery) for delivery in deliveries], at)
+
+
+def bury(journal, delivery, at=AT):
+    journal.settle([Outcome(delivery, REFUSED, is_final=True)], at)
+
+
+def copies(*sops, digest=DIGEST):
+    return {InstanceCopy(sop, digest) for sop in sops}
+
+
+def owed_ids(journal):
+    return [owed.delivery_id for owed in journal.undelivered()]
 
 
 def test_nothing_is_known_of_a_series_that_was_never_closed(journal):
     assert journal.known("1.2") is None
     assert journal.undelivered() == []
+    assert journal.dead_letters() == []
 
 
-def test_recorded_revision_is_known_and_owed(journal):
-    delivery = record(journal, "1", "2")
-    known = journal.known("1.2")
-    assert (known.revision, set(known.instances)) == (1, {"1", "2"})
-    assert journal.undelivered() == [delivery]
+def test_recorded_revision_is_known_with_all_that_was_known_of_it(journal):
+    conflict = InstanceCopy("1", OTHER)
+    revision, delivery = close_series(
+        journal,
+        "1",
+        "2",
+        conflicting_copies=frozenset({conflict}),
+        inconsistent_attributes=frozenset({"PatientID"}),
+        damaged_instances=frozenset({"7"}),
+        patient_id=b"\xff\x00",
+    )
+    journal.record([(revision, delivery)])
+    assert journal.known("1.2") == revision
     assert journal.load(delivery.delivery_id) == delivery
+    assert journal.undelivered() == [Owed(delivery.delivery_id, "1.2")]
 
 
-def test_delivery_covers_the_instances_of_its_own_revision(journal):
-    first = record(journal, "1", "2")
-    second = record(journal, "3")
-    assert journal.finish(first.delivery_id) == {"1", "2"}
-    assert journal.finish(second.delivery_id) == {"1", "2", "3"}
+def test_second_revision_is_known_in_place_of_the_first(journal):
+    record(journal, "1", "2")
+    revision, delivery = close_series(journal, "2", "3", digest=OTHER)
+    journal.record([(revision, delivery)])
+    known = journal.known("1.2")
+    assert known == revision
+    assert known.revision == 2
+    assert set(known.instances) == {"1", "2", "3"}
+    assert known.conflicting_copies == {InstanceCopy("2", OTHER)}
+
+
+def test_description_is_kept(journal):
+    revision, delivery = close_series(journal, "1")
+    described = replace(
+        revision, description=SeriesDescription(patient_name="山田^太郎", series_number=3)
+    )
+    journal.record([(described, delivery)])
+    assert journal.known("1.2").description == described.description
+
+
+def test_what_closes_together_is_recorded_together(journal):
+    closed = [close_series(journal, "1", series=f"1.{number}") for number in range(3)]
+    journal.record(closed)
+    assert owed_ids(journal) == [delivery.delivery_id for _, delivery in closed]
+
+
+def test_recording_is_all_or_nothing(tmp_path):
+    with contextlib.closing(SqliteJournal(tmp_path / "journal.db", is_expected=False)) as journal:
+        check_that_recording_is_all_or_nothing(journal)
+
+
+def check_that_recording_is_all_or_nothing(journal):
+    closed = close_series(journal, "1")
+    with pytest.raises(Exception, match="UNIQUE"):
+        journal.record([closed, closed])
+    assert journal.known("1.2") is None
+    assert journal.undelivered() == []
+    assert journal.tally().closed == 0
 
 
 def test_delivered_series_is_owed_no_more_but_still_known(journal):
     delivery = record(journal, "1")
-    journal.finish(delivery.delivery_id)
+    deliver(journal, delivery)
     assert journal.undelivered() == []
+    assert journal.is_delivered("1.2")
     assert journal.known("1.2").revision == 1
     with pytest.raises(KeyError):
         journal.load(delivery.delivery_id)
@@ -64,51 +144,143 @@ def test_delivered_series_is_owed_no_more_but_still_known(journal):
 def test_series_is_delivered_once_nothing_of_it_is_owed_or_dead(journal):
     first = record(journal, "1")
     second = record(journal, "2")
-    record(journal, "1", series="1.4")
+    other = record(journal, "1", series="1.4")
     assert not journal.is_delivered("1.2")
-    journal.finish(first.delivery_id)
+    deliver(journal, first)
     assert not journal.is_delivered("1.2")
-    journal.bury(second.delivery_id, DOWN)
+    bury(journal, second)
     assert not journal.is_delivered("1.2")
-    third = record(journal, "3")
-    journal.finish(third.delivery_id)
-    assert not journal.is_delivered("1.4")
-
-
-def test_delivered_series_is_delivered(journal):
-    journal.finish(record(journal, "1").delivery_id)
+    journal.discard(second.delivery_id, AT)
     assert journal.is_delivered("1.2")
+    assert not journal.is_delivered("1.4")
+    deliver(journal, other)
+    assert journal.is_delivered("1.4")
 
 
 def test_failed_attempt_is_counted(journal):
     delivery = record(journal, "1")
-    journal.reschedule(delivery.delivery_id, DOWN)
-    journal.reschedule(delivery.delivery_id, DOWN)
+    for _ in range(2):
+        journal.settle([Outcome(delivery, DOWN)], AT)
     assert journal.load(delivery.delivery_id).attempt == 3
+    assert owed_ids(journal) == [delivery.delivery_id]
 
 
-def test_dead_letter_is_kept_and_not_owed(journal):
-    dead = record(journal, "1")
+def test_dead_letter_is_kept_with_its_reason_and_not_owed(journal):
+    dead = record(journal, "1", "2")
     owed = record(journal, "1", series="1.4")
-    journal.bury(dead.delivery_id, DOWN)
-    assert journal.undelivered() == [owed]
-    assert journal.counts()[DeliveryState.DEAD] == 1
+    bury(journal, dead, LATER)
+    assert owed_ids(journal) == [owed.delivery_id]
+    assert journal.dead_letters() == [
+        DeadLetter(dead.delivery_id, "1.2", 1, 2, 1, "the server answered 422", LATER)
+    ]
+
+
+def test_dead_letter_is_revived_once(journal):
+    delivery = record(journal, "1")
+    with pytest.raises(KeyError):
+        journal.revive(delivery.delivery_id)
+    bury(journal, delivery)
+    assert journal.revive(delivery.delivery_id) == Owed(delivery.delivery_id, "1.2")
+    assert owed_ids(journal) == [delivery.delivery_id]
+    assert journal.dead_letters() == []
+    with pytest.raises(KeyError):
+        journal.revive(delivery.delivery_id)
+    assert journal.load(delivery.delivery_id).attempt == 2
+
+
+@pytest.mark.parametrize("action", ["revive", "discard"])
+def test_what_is_not_there_can_be_neither_revived_nor_discarded(journal, action):
+    arguments = (AT,) if action == "discard" else ()
+    with pytest.raises(KeyError):
+        getattr(journal, action)("no such delivery", *arguments)
 
 
 def test_revisions_of_a_series_are_owed_in_order(journal):
-    record(journal, "1")
-    record(journal, "2")
-    record(journal, "3")
-    assert [d.report.Revision for d in journal.undelivered()] == [1, 2, 3]
+    made = [record(journal, sop) for sop in ("1", "2", "3")]
+    assert owed_ids(journal) == [delivery.delivery_id for delivery in made]
 
 
-def test_counts_add_up(journal):
-    first, second, _ = (record(journal, "1", series=uid) for uid in ("1.2", "1.4", "1.6"))
-    journal.finish(first.delivery_id)
-    journal.bury(second.delivery_id, DOWN)
-    assert journal.counts() == {
-        DeliveryState.PENDING: 1,
-        DeliveryState.IN_FLIGHT: 0,
-        DeliveryState.DELIVERED: 1,
-        DeliveryState.DEAD: 1,
-    }
+def test_delivered_copies_are_released_once_and_not_before_their_time(journal):
+    delivery = record(journal, "1", "2")
+    assert journal.take_releasable(LATER) == {}
+    deliver(journal, delivery, at=AT)
+    assert journal.take_releasable(AT - timedelta(seconds=1)) == {}
+    assert journal.take_releasable(AT) == {"1.2": copies("1", "2")}
+    assert journal.take_releasable(LATER) == {}
+
+
+def test_what_is_owed_or_dead_is_not_released_with_another_revision(journal):
+    first = record(journal, "1")
+    second = record(journal, "2")
+    third = record(journal, "3")
+    bury(journal, first)
+    deliver(journal, second)
+    assert journal.take_releasable(AT) == {"1.2": copies("2")}
+    deliver(journal, third)
+    assert journal.take_releasable(AT) == {"1.2": copies("2", "3")}
+    journal.discard(first.delivery_id, AT)
+    assert journal.take_releasable(AT) == {"1.2": copies("1", "2", "3")}
+
+
+def test_conflicting_copies_are_released_with_the_revision_that_has_them(journal):
+    deliver(journal, record(journal, "1"))
+    journal.take_releasable(AT)
+    second = record(journal, "1", digest=OTHER)
+    assert journal.take_releasable(LATER) == {}
+    deliver(journal, second)
+    assert journal.take_releasable(AT) == {"1.2": copies("1") | copies("1", digest=OTHER)}
+
+
+def test_copies_that_came_again_are_released_once_more(journal):
+    deliver(journal, record(journal, "1"))
+    journal.take_releasable(AT)
+    journal.hold("1.2")
+    journal.hold("never closed")
+    assert journal.take_releasable(AT) == {"1.2": copies("1")}
+    assert journal.take_releasable(AT) == {}
+
+
+def test_series_is_forgotten_only_when_nothing_of_it_is_left_to_do(journal):
+    first, second = record(journal, "1"), record(journal, "2")
+    kept = record(journal, "1", series="1.4")
+    deliver(journal, first)
+    journal.take_releasable(AT)
+    assert journal.forget(LATER) == 0
+    deliver(journal, second)
+    assert journal.forget(LATER) == 0
+    journal.take_releasable(AT)
+    assert journal.forget(AT - timedelta(seconds=1)) == 0
+    assert journal.forget(AT) == 1
+    assert journal.known("1.2") is None
+    assert journal.known("1.4") is not None
+    assert owed_ids(journal) == [kept.delivery_id]
+    assert record(journal, "9").report.Revision == 1
+
+
+def test_tally_adds_up_whatever_becomes_of_deliveries(journal):
+    delivered = record(journal, "1", "2", series="1.2")
+    dead = record(journal, "1", series="1.4")
+    discarded = record(journal, "1", "2", "3", series="1.6")
+    record(journal, "1", series="1.8")
+    deliver(journal, delivered)
+    bury(journal, dead)
+    bury(journal, discarded)
+    journal.discard(discarded.delivery_id, AT)
+    for _ in range(2):
+        tally = journal.tally()
+        assert (tally.closed, tally.delivered, tally.pending, tally.dead, tally.discarded) == (
+            7,
+            2,
+            1,
+            1,
+            3,
+        )
+        assert tally.deliveries == {
+            DeliveryState.PENDING: 1,
+            DeliveryState.IN_FLIGHT: 0,
+            DeliveryState.DELIVERED: 1,
+            DeliveryState.DEAD: 1,
+            DeliveryState.DISCARDED: 1,
+        }
+        journal.take_releasable(LATER)
+        journal.forget(datetime.now(UTC))

@@ -143,6 +143,10 @@ class Seriesgate:
     def counts(self) -> dict[str, int]:
         return {uid: row["InstancesInSeries"] for uid, row in self.rows().items()}
 
+    def wait_until_released(self) -> None:
+        while self.spooled_files():
+            self.process.wait_for("files of .* delivered series are removed")
+
     def spooled_files(self) -> list[Path]:
         return list((self.folder / "seriesgate-state" / "spool").rglob("*.dcm"))
 

@@ -122,7 +122,7 @@ def test_refused_instance_is_an_exit_code_of_storescu_and_the_next_one_is_stored
 
 def test_full_disk_as_storescu_sees_it(receiver, tmp_path):
     path = self_made(tmp_path)
-    with mock.patch("os.writev", side_effect=OSError(errno.ENOSPC, "No space left on device")):
+    with mock.patch("os.pwrite", side_effect=OSError(errno.ENOSPC, "No space left on device")):
         output = dcmtk(receiver, "storescu", path, expect=0xA7)
     assert "Received Store Response (Refused: OutOfResources)" in output
     dcmtk(receiver, "storescu", path)

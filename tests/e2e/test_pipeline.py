@@ -96,7 +96,7 @@ def test_orthanc_sends_a_study_and_each_series_is_one_row(gate, study, tmp_path)
     assert row["PatientName"] == "Doe^Jane"
     assert row["PatientID"] == "0012"
     assert row["StudyInstanceUID"] == "1.3"
-    assert gate.spooled_files() == []
+    gate.wait_until_released()
 
 
 def test_sending_everything_twice_leaves_the_same_counts(gate, study):
@@ -106,7 +106,7 @@ def test_sending_everything_twice_leaves_the_same_counts(gate, study):
     gate.process.wait_for("nothing in it is new", len(study.counts))
     assert counts_of(gate, study) == study.counts
     assert {gate.rows()[uid]["Revision"] for uid in study.counts} == {1}
-    assert gate.spooled_files() == []
+    gate.wait_until_released()
 
 
 def test_one_series_over_several_associations_at_once(gate, study):
@@ -248,7 +248,7 @@ def test_series_sent_twice_to_a_gateway_without_a_server_survives_its_death(tmp_
     with running_seriesgate(tmp_path) as gate:
         gate.wait_for_deliveries(len(study.counts))
         assert gate.counts() == study.counts
-        assert gate.spooled_files() == []
+        gate.wait_until_released()
 
 
 def test_no_patient_data_in_the_log_or_in_a_name(tmp_path, study):

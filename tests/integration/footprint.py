@@ -36,7 +36,8 @@ _PROGRAM_EVENTS = (
 )
 # All names that a receiver makes: nothing in them came over the network as it is.
 _OPAQUE_NAME = re.compile(
-    r"spool|incoming|spool/[0-9a-f]{32}(/[0-9a-f]{32}(\.[0-9]+)?\.dcm)?|incoming/[0-9]+|lock"
+    r"(spool|incoming|quarantine|lock)"
+    r"|spool/[0-9a-f]{32}(/[0-9a-f]{32}\.dcm)?|(incoming|quarantine)/[0-9]+"
 )
 
 

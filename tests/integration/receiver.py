@@ -18,9 +18,11 @@ from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
+from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import SystemClock
 from seriesgate.gateway.intake import Intake
+from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
@@ -101,10 +103,11 @@ def running_receiver(
     quiet_period: float = 1000.0,
     **policy_options: Any,
 ) -> Iterator[Receiver]:
-    scanner_for = HeaderScanners()
-    with closing(FileSpool(folder, durability, scanner_for)) as spool:
+    with closing(StateFolder(folder)):
+        scanner_for = HeaderScanners()
+        spool = FileSpool(folder, durability, scanner_for)
         collector = SeriesCollector(quiet_period)
-        intake = Intake(spool, collector, scanner_for, SystemClock(), lambda: None)
+        intake = Intake(spool, collector, scanner_for, SystemClock(), lambda: None, GatewayTotals())
         scp = ModalityStoreSCP(
             intake,
             policy(**policy_options),

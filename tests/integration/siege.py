@@ -15,11 +15,11 @@ import sys
 import termios
 import threading
 from contextlib import ExitStack, chdir, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes import inline
 from tests.integration.footprint import (
     MIB,
     Footprint,
@@ -32,9 +32,8 @@ from tests.integration.receiver import PATIENCE, Peer, Receiver, running_receive
 from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.series_description import read_series_description
-from seriesgate.adapters.memory_journal import MemoryJournal
-from seriesgate.adapters.system_clock import SystemClock
-from seriesgate.gateway.closer import SeriesCloser
+from seriesgate.gateway.closer import report_of
+from seriesgate.series.revision import next_revision
 
 if TYPE_CHECKING:
     import socket
@@ -115,19 +114,12 @@ class Siege:
     def reports(self) -> Iterator[Series]:
         """Close the series that are not held open; yield what the gateway reports of each."""
         for collected in self.receiver.intake.close_quiet():
-            closer = SeriesCloser(
-                self.receiver.intake,
-                self.receiver.spool,
-                MemoryJournal(),
-                read_series_description,
-                SystemClock(),
-                inline,
-                lambda _delivery: None,
-                "gateway",
-            )
-            delivery = closer._close(collected)
-            assert delivery is not None, "a series that is new to the journal is reported"
-            yield delivery.report
+            revision = next_revision(None, collected, datetime.now(UTC))
+            assert revision is not None, "a series that is new to the journal is reported"
+            copy = min(collected.copies)
+            path = self.receiver.spool.path_of(collected.series_instance_uid, copy)
+            described = replace(revision, description=read_series_description(path))
+            yield report_of(described, "gateway")
 
 
 @contextmanager
@@ -216,7 +208,8 @@ def _warm_up(siege: Siege) -> None:
         for peer, sop in [(siege.associate(), sop) for sop in sops]:
             assert peer.store(sop, _WARM_UP_SERIES) == 0x0000
         assert [report.InstancesInSeries for report in siege.reports()] == [load]
-        receiver.spool.release(_WARM_UP_SERIES, sops)
+        copies = [instance.copy for instance in receiver.spool.recover()]
+        receiver.spool.release(_WARM_UP_SERIES, copies)
         _ordinary_loads.add(load)
     _disperse(siege)
     assert receiver.files() == []

@@ -15,7 +15,8 @@ from tests.integration.receiver import MR_CONTEXT, PATIENCE, open_descriptors, r
 from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
-from seriesgate.adapters.spool.file_spool import Durability, FileSpool, SpoolUnusable
+from seriesgate.adapters.spool.file_spool import Durability, FileSpool
+from seriesgate.adapters.state_folder import StateFolder, StateFolderUnusable
 from seriesgate.gateway.intake import Intake
 from seriesgate.listener import ListenError
 from seriesgate.upper_layer.acceptor import AcceptorConnection
@@ -90,7 +91,7 @@ def test_other_instance_than_the_command_names_is_stored_with_a_warning(receiver
     assert len(receiver.files()) == 1
 
 
-@pytest.mark.parametrize("failing", ["os.writev", "os.fsync", "os.rename", "os.open"])
+@pytest.mark.parametrize("failing", ["os.pwrite", "os.fsync", "os.rename", "os.open"])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE])
 def test_failing_disk_is_a700_and_the_next_instance_works(tmp_path, failing, error):
     with running_receiver(tmp_path, durability=Durability.POWER) as receiver:
@@ -229,8 +230,8 @@ def test_port_that_is_taken_is_one_clear_line(receiver):
 
 
 def test_second_gateway_on_the_same_folder_refuses(receiver):
-    with pytest.raises(SpoolUnusable, match="already running"):
-        FileSpool(receiver.folder, Durability.PROCESS, HeaderScanner)
+    with pytest.raises(StateFolderUnusable, match="already running"):
+        StateFolder(receiver.folder)
 
 
 def test_everything_is_given_back_after_many_associations(receiver):

@@ -37,6 +37,8 @@ _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _EXHAUSTED_PAUSE = 0.1
 
 _OVER_LIMIT = RejectAssociation(RejectResult.TRANSIENT, RejectReason.LOCAL_LIMIT_EXCEEDED)
+# The disk is nearly full: another storage, or this one later, may take the instances.
+_NO_ROOM = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
 _STOPPING = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
 
 
@@ -178,6 +180,8 @@ class ModalityStoreSCP:
                 return _STOPPING
             if len(self._associations) >= self._max_associations:
                 return _OVER_LIMIT
+            if not self._receiver.has_room():
+                return _NO_ROOM
             self._pending.pop(association, None)
             self._associations.add(association)
             return None

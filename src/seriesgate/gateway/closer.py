@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.ports import SeriesUnreadable
+from seriesgate.gateway.ports import JournalFull, SeriesUnreadable
 from seriesgate.series.delivery import Delivery, delivery_id_of
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.report import Series
-from seriesgate.series.revision import MAX_LISTED, next_revision
+from seriesgate.series.revision import MAX_LISTED, SeriesRevision, next_revision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from seriesgate.gateway.intake import Intake
     from seriesgate.gateway.ports import (
@@ -23,14 +25,24 @@ if TYPE_CHECKING:
         Journal,
         Offload,
     )
+    from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.model import CollectedSeries
-    from seriesgate.series.revision import SeriesRevision
 
 _log = logging.getLogger(__name__)
 
+# Series that close at the same time share transactions; those of a batch wait for each other.
+_BATCH = 32
+# How many instances are tried for one that can be described.
+_MAX_SAMPLES = 3
+_FULL_PAUSE = 5.0
+
 
 class SeriesCloser:
-    """Waits for series to become quiet, writes each down and hands its delivery on."""
+    """Waits for series to become quiet, writes each down and hands its delivery on.
+
+    `journal_thread` and `file_thread` run the blocking work; `came_again` is called after a closing
+    that brought nothing new.
+    """
 
     def __init__(
         self,
@@ -39,8 +51,11 @@ class SeriesCloser:
         journal: Journal,
         read_description: DescriptionReader,
         clock: Clock,
-        offload: Offload,
+        journal_thread: Offload,
+        file_thread: Offload,
         hand_over: Callable[[Delivery], None],
+        came_again: Callable[[], None],
+        totals: GatewayTotals,
         gateway_name: str,
     ) -> None:
         self._intake = intake
@@ -48,8 +63,11 @@ class SeriesCloser:
         self._journal = journal
         self._read_description = read_description
         self._clock = clock
-        self._offload = offload
+        self._journal_thread = journal_thread
+        self._file_thread = file_thread
         self._hand_over = hand_over
+        self._came_again = came_again
+        self._totals = totals
         self._gateway_name = gateway_name
         self._woken = asyncio.Event()
 
@@ -63,44 +81,119 @@ class SeriesCloser:
             self._woken.clear()
             deadline = self._intake.next_deadline()
             await self._clock.wait(self._woken, deadline)
-            for collected in self._intake.close_quiet():
-                delivery = await self._offload(self._close, collected)
-                if delivery is not None:
-                    self._hand_over(delivery)
+            for batch in _batches(self._intake.close_quiet()):
+                await self._close(batch)
 
-    def _close(self, collected: CollectedSeries) -> Delivery | None:
-        """Write the next revision of a series and the delivery of its report in one transaction."""
-        uid = collected.series_instance_uid
-        revision = next_revision(self._journal.known(uid), collected, self._clock.utcnow())
+    async def _close(self, batch: list[CollectedSeries]) -> None:
+        known = await self._journal_thread(
+            lambda: [self._journal.known(collected.series_instance_uid) for collected in batch]
+        )
+        revisions = await self._file_thread(
+            lambda: [self._revise(*pair) for pair in zip(batch, known, strict=True)]
+        )
+        closed = [(made, self._delivery(made)) for made in revisions if made is not None]
+        resent = [
+            collected.series_instance_uid
+            for collected, made in zip(batch, revisions, strict=True)
+            if made is None
+        ]
+        await self._write_down(closed, resent)
+        for revision, delivery in closed:
+            self._report_closing(revision, delivery)
+            self._hand_over(delivery)
+        if resent:
+            self._totals.series_repeated += len(resent)
+            for _ in resent:
+                _log.info("a series came again, nothing in it is new")
+            self._came_again()
+
+    def _revise(
+        self, collected: CollectedSeries, known: SeriesRevision | None
+    ) -> SeriesRevision | None:
+        collected = self._checked(collected)
+        revision = next_revision(known, collected, self._clock.utcnow())
         if revision is None:
-            # Everything in it was reported before. What is not delivered yet keeps its files: they
-            # are released with their delivery, or rebuild the series after a restart.
-            if self._journal.is_delivered(uid):
-                self._spool.release(uid, collected.instances)
-            _log.info("a series came again, nothing in it is new")
             return None
-        report = _report(revision, self._describe(collected), self._gateway_name)
-        delivery = Delivery(delivery_id_of(report), report)
-        self._journal.record(revision, delivery)
+        return replace(revision, description=self._describe(collected, revision.description))
+
+    def _checked(self, collected: CollectedSeries) -> CollectedSeries:
+        """Read again what an earlier run stored: the disk may have lost it in between."""
+        uid = collected.series_instance_uid
+        damaged = frozenset(
+            copy for copy in collected.recovered_copies if self._spool.is_damaged(uid, copy)
+        )
+        if damaged:
+            self._totals.instances_damaged += len(damaged)
+            _log.error("%d instances of a series are damaged and not counted", len(damaged))
+        return collected.without(damaged)
+
+    def _describe(self, collected: CollectedSeries, known: SeriesDescription) -> SeriesDescription:
+        """Read one instance; if none can be read, what was known before still holds."""
+        uid = collected.series_instance_uid
+        problem = "its files are not in the spool"
+        for copy in islice(sorted(collected.copies), _MAX_SAMPLES):
+            try:
+                return self._read_description(self._spool.path_of(uid, copy))
+            except SeriesUnreadable as error:
+                problem = str(error)
+        if known == SeriesDescription():
+            _log.error("a closed series is reported without its description: %s", problem)
+        return known
+
+    def _delivery(self, revision: SeriesRevision) -> Delivery:
+        report = report_of(revision, self._gateway_name)
+        return Delivery(delivery_id_of(report), report)
+
+    async def _write_down(
+        self, closed: list[tuple[SeriesRevision, Delivery]], resent: list[str]
+    ) -> None:
+        """Write until there is room. What is not written yet is still in the spool."""
+        while True:
+            try:
+                if closed:
+                    await self._journal_thread(self._journal.record, closed)
+                if resent:
+                    await self._journal_thread(self._hold_delivered, resent)
+            except JournalFull as error:
+                _log.error("closed series cannot be written down now: %s", error)
+                await self._clock.wait(asyncio.Event(), self._clock.monotonic() + _FULL_PAUSE)
+            else:
+                return
+
+    def _hold_delivered(self, resent: list[str]) -> None:
+        # What is still owed keeps its files: they are released with their delivery.
+        for uid in resent:
+            if self._journal.is_delivered(uid):
+                self._journal.hold(uid)
+
+    def _report_closing(self, revision: SeriesRevision, delivery: Delivery) -> None:
+        self._totals.series_closed += 1
+        self._totals.series_reopened += revision.revision > 1
+        self._totals.instances_conflicting += len(revision.added_conflicts)
         _log.info(
             "series closed (%s): %d instances, %d of them new, revision %d",
             delivery.short_id,
             len(revision.instances),
-            revision.added_instances,
+            len(revision.added_instances),
             revision.revision,
         )
-        return delivery
+        if revision.added_conflicts:
+            _log.warning(
+                "series %s: %d instances came again with other content, all are kept",
+                delivery.short_id,
+                len(revision.added_conflicts),
+            )
+        if revision.inconsistent_attributes:
+            _log.warning(
+                "series %s: its instances differ in %s",
+                delivery.short_id,
+                ", ".join(sorted(revision.inconsistent_attributes)),
+            )
 
-    def _describe(self, collected: CollectedSeries) -> SeriesDescription:
-        """Read one instance; what can't be read stays empty, for the series must be reported."""
-        try:
-            return self._read_description(self._spool.sample(collected.series_instance_uid))
-        except SeriesUnreadable as error:
-            _log.error("a closed series is reported without its description: %s", error)
-            return SeriesDescription()
 
-
-def _report(revision: SeriesRevision, description: SeriesDescription, gateway_name: str) -> Series:
+def report_of(revision: SeriesRevision, gateway_name: str) -> Series:
+    """Return what the server is told of a revision."""
+    description = revision.description
     return Series(
         SeriesInstanceUID=revision.series_instance_uid,
         PatientName=description.patient_name,
@@ -108,7 +201,7 @@ def _report(revision: SeriesRevision, description: SeriesDescription, gateway_na
         StudyInstanceUID=revision.study_instance_uid,
         InstancesInSeries=len(revision.instances),
         Revision=revision.revision,
-        AddedInstances=revision.added_instances,
+        AddedInstances=len(revision.added_instances),
         Modality=description.modality,
         SeriesNumber=description.series_number,
         SeriesDescription=description.series_description,
@@ -125,4 +218,12 @@ def _report(revision: SeriesRevision, description: SeriesDescription, gateway_na
         ClosedAt=revision.closed_at,
         MissingInstanceNumbers=revision.missing_instance_numbers(),
         ConflictingInstances=sorted(revision.conflicting_instances)[:MAX_LISTED],
+        InconsistentAttributes=sorted(revision.inconsistent_attributes),
+        DamagedInstances=sorted(revision.damaged_instances)[:MAX_LISTED],
     )
+
+
+def _batches(closed: Iterable[CollectedSeries]) -> Iterator[list[CollectedSeries]]:
+    remaining = iter(closed)
+    while batch := list(islice(remaining, _BATCH)):
+        yield batch

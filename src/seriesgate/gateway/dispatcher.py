@@ -6,60 +6,84 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from seriesgate.gateway.outcome_writer import OutcomeWriter
+from seriesgate.gateway.ports import Outcome, Owed
 from seriesgate.gateway.schedule import DeliverySchedule
 from seriesgate.series.delivery import FailureKind, GiveUp, RetryIn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seriesgate.gateway.ports import Clock, InstanceSpool, Journal, Offload, SeriesPublisher
+    from seriesgate.gateway.ports import Clock, Journal, Offload, SeriesPublisher
+    from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.delivery import Delivery, PublishFailure, RetryPolicy
 
 _log = logging.getLogger(__name__)
+
+# How many new deliveries wait in memory; the others are read from the journal when they are due.
+_MAX_FRESH = 1000
 
 
 class SeriesDispatcher:
     """Sends what is owed, up to `concurrency` reports at a time, and settles each outcome.
 
-    `jitter` returns a fresh number in [0, 1) for each retry.
+    `jitter` returns a fresh number in [0, 1) for each retry; `delivered` is called after each
+    delivery that the journal knows to be done.
     """
 
     def __init__(
         self,
         journal: Journal,
-        spool: InstanceSpool,
         publisher: SeriesPublisher,
         retry_policy: RetryPolicy,
         clock: Clock,
-        offload: Offload,
+        journal_thread: Offload,
         jitter: Callable[[], float],
+        delivered: Callable[[], None],
+        totals: GatewayTotals,
         concurrency: int = 16,
     ) -> None:
         self._journal = journal
-        self._spool = spool
         self._publisher = publisher
         self._retry_policy = retry_policy
         self._clock = clock
-        self._offload = offload
+        self._journal_thread = journal_thread
         self._jitter = jitter
+        self._delivered = delivered
+        self._totals = totals
         self._free_slots = concurrency
+        self._concurrency = concurrency
+        self._outcomes = OutcomeWriter(journal, clock, journal_thread)
         self._schedule = DeliverySchedule()
+        self._fresh: dict[str, Delivery] = {}
         self._changed = asyncio.Event()
 
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries are being tried now."""
+        return self._concurrency - self._free_slots
+
     def deliver(self, delivery: Delivery) -> None:
-        """Take over a delivery that the journal already holds. To be called on the event loop."""
-        self._schedule.add(delivery, self._clock.monotonic())
+        """Take over a new delivery that the journal already holds. For the event loop."""
+        if len(self._fresh) < _MAX_FRESH:
+            self._fresh[delivery.delivery_id] = delivery
+        self.resume(Owed(delivery.delivery_id, delivery.report.SeriesInstanceUID))
+
+    def resume(self, owed: Owed) -> None:
+        """Take over a delivery that is owed from before. For the event loop."""
+        self._schedule.add(owed, self._clock.monotonic())
         self._changed.set()
 
     async def run(self) -> None:
-        """Resume what the journal owes, then deliver for ever. Stops by cancellation.
+        """Resume what the journal owes, then deliver for ever.
 
-        A cancelled attempt is not settled: its delivery is still owed and is resumed at the next
-        start, with the same idempotency key.
+        Stops by cancellation, or when the journal fails. A cancelled attempt is not settled: its
+        delivery is still owed and is resumed at the next start, with the same idempotency key.
         """
-        for delivery in await self._offload(self._journal.undelivered):
-            self.deliver(delivery)
+        for owed in await self._journal_thread(self._journal.undelivered):
+            self.resume(owed)
         async with asyncio.TaskGroup() as attempts:
+            attempts.create_task(self._outcomes.run())
             while True:
                 self._changed.clear()
                 self._start_due(attempts)
@@ -68,25 +92,25 @@ class SeriesDispatcher:
 
     def _start_due(self, attempts: asyncio.TaskGroup) -> None:
         now = self._clock.monotonic()
-        while self._free_slots and (delivery_id := self._schedule.take_due(now)) is not None:
+        while self._free_slots and (owed := self._schedule.take_due(now)) is not None:
             self._free_slots -= 1
-            attempts.create_task(self._attempt(delivery_id))
+            attempts.create_task(self._attempt(owed))
 
-    async def _attempt(self, delivery_id: str) -> None:
-        delivery = await self._offload(self._journal.load, delivery_id)
+    async def _attempt(self, owed: Owed) -> None:
+        delivery = self._fresh.pop(owed.delivery_id, None)
+        if delivery is None:
+            delivery = await self._journal_thread(self._journal.load, owed.delivery_id)
         failure = await self._publisher.publish(delivery)
         if failure is None:
-            await self._offload(self._finish, delivery)
-            self._schedule.remove(delivery, self._clock.monotonic())
+            await self._finish(owed, delivery)
         else:
-            await self._settle_failure(delivery, failure)
+            await self._fail(owed, delivery, failure)
         self._free_slots += 1
         self._changed.set()
 
-    def _finish(self, delivery: Delivery) -> None:
-        covered = self._journal.finish(delivery.delivery_id)
-        # Only after the journal knows: files without an owner are delivered once more, never lost.
-        self._spool.release(delivery.report.SeriesInstanceUID, covered)
+    async def _finish(self, owed: Owed, delivery: Delivery) -> None:
+        await self._outcomes.write(Outcome(delivery))
+        self._schedule.remove(owed, self._clock.monotonic())
         _log.info(
             "series delivered (%s): %d instances, revision %d, attempt %d",
             delivery.short_id,
@@ -94,13 +118,18 @@ class SeriesDispatcher:
             delivery.report.Revision,
             delivery.attempt,
         )
+        # Files are let go only now that the journal knows: it may deliver twice, and lose nothing.
+        self._delivered()
 
-    async def _settle_failure(self, delivery: Delivery, failure: PublishFailure) -> None:
+    async def _fail(self, owed: Owed, delivery: Delivery, failure: PublishFailure) -> None:
+        self._totals.deliveries_failed += 1
         decision = self._retry_policy.after_failure(delivery.attempt, failure, self._jitter())
+        await self._outcomes.write(
+            Outcome(delivery, failure, is_final=isinstance(decision, GiveUp))
+        )
         match decision:
             case RetryIn(delay):
-                await self._offload(self._journal.reschedule, delivery.delivery_id, failure)
-                self._schedule.retry(delivery, self._clock.monotonic() + delay)
+                self._schedule.retry(owed, self._clock.monotonic() + delay)
                 level = (
                     logging.ERROR if failure.kind is FailureKind.MISCONFIGURED else logging.WARNING
                 )
@@ -113,11 +142,10 @@ class SeriesDispatcher:
                     failure.reason,
                 )
             case GiveUp():
-                await self._offload(self._journal.bury, delivery.delivery_id, failure)
-                self._schedule.remove(delivery, self._clock.monotonic())
+                self._schedule.remove(owed, self._clock.monotonic())
                 _log.error(
-                    "delivery %s is a dead letter, its files are kept; "
-                    "a restart tries it again: %s",
+                    "delivery %s is a dead letter, its files are kept "
+                    "(seriesgate outbox list, retry, discard): %s",
                     delivery.short_id,
                     failure.reason,
                 )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seriesgate.gateway.ports import Clock, HeaderScanner, InstanceSpool, StoreRequest
+    from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.collector import SeriesCollector
     from seriesgate.series.model import CollectedSeries, InstanceHeader
 
@@ -67,6 +68,9 @@ class InstanceReception(Protocol):
 class InstanceReceiver(Protocol):
     """The gateway as a Storage SCP sees it: instance bytes in, stored or refused out."""
 
+    def has_room(self) -> bool:
+        """Return whether it makes sense to begin: there is room for instances now."""
+
     def begin(self, request: StoreRequest) -> InstanceReception:
         """Begin to receive one instance."""
 
@@ -86,22 +90,39 @@ class Intake:
         scanner_for: Callable[[str], HeaderScanner],
         clock: Clock,
         wake_closer: Callable[[], None],
+        totals: GatewayTotals,
     ) -> None:
         self._spool = spool
         self._collector = collector
         self._scanner_for = scanner_for
         self._clock = clock
         self._wake_closer = wake_closer
+        self._totals = totals
+        self._is_failing = False
         self._is_deadline_known = False
         self._lock = threading.Lock()
 
     def recover(self) -> int:
-        """Rebuild the open series, each with a fresh quiet period; return how many instances."""
+        """Rebuild the open series, each with a fresh quiet period; return how many instances.
+
+        Instances may be received meanwhile; nothing should be closed before this returns.
+        """
         count = 0
         for instance in self._spool.recover():
-            self.count(instance, held=False)
+            self._observe(instance, held=False)
             count += 1
+        with self._lock:
+            self._collector.restart_quiet_periods(self._clock.monotonic())
         return count
+
+    def has_room(self) -> bool:
+        """Return whether there is room for instances now."""
+        return self._spool.has_room()
+
+    def is_failing(self) -> bool:
+        """Return whether the spool could not store the latest instance that reached it."""
+        with self._lock:
+            return self._is_failing
 
     def begin(self, request: StoreRequest) -> InstanceReception:
         """Begin to receive one instance."""
@@ -118,14 +139,20 @@ class Intake:
             self._collector.let_go(series_instance_uid)
         self._wake_closer()
 
-    def count(self, instance: Instance, *, held: bool) -> None:
+    def count(self, instance: Instance, kept_as: KeptAs, *, held: bool) -> None:
         """Give a stored instance to the collector."""
-        with self._lock:
-            self._collector.observe(instance, self._clock.monotonic(), held=held)
-            is_first = not self._is_deadline_known
-            self._is_deadline_known = True
+        is_first = self._observe(instance, held=held, kept_as=kept_as)
         if is_first:
             self._wake_closer()
+
+    def count_refusal(self, refused: Refused) -> None:
+        """Count an instance that was not stored."""
+        with self._lock:
+            if refused.reason is RefusalReason.OUT_OF_RESOURCES:
+                self._totals.instances_out_of_resources += 1
+                self._is_failing = True
+            else:
+                self._totals.instances_not_understood += 1
 
     def next_deadline(self) -> float | None:
         """Return when the next open series becomes quiet, in monotonic seconds."""
@@ -143,6 +170,21 @@ class Intake:
         """Return how many series are open and how many instances they hold."""
         with self._lock:
             return len(self._collector), self._collector.instance_count()
+
+    def _observe(self, instance: Instance, *, held: bool, kept_as: KeptAs | None = None) -> bool:
+        """Count an instance; return whether it is the first that a closer does not know of."""
+        with self._lock:
+            self._collector.observe(instance, self._clock.monotonic(), held=held)
+            if kept_as is not None:
+                self._is_failing = False
+                self._totals.bytes_received += instance.size
+                if kept_as is KeptAs.NEW:
+                    self._totals.instances_stored += 1
+                else:
+                    self._totals.instances_repeated += 1
+            is_first = not self._is_deadline_known
+            self._is_deadline_known = True
+            return is_first
 
 
 class _Reception:
@@ -165,7 +207,7 @@ class _Reception:
         try:
             self._file = spool.create(request)
         except SpoolUnavailable as error:
-            self._refused = _refusal(error)
+            self._refuse_at_once(error)
 
     def write(self, fragment: bytes | memoryview) -> None:
         if self._refused is not None:
@@ -192,9 +234,9 @@ class _Reception:
             self._request.calling_ae_title,
             self._file.size,
             self._clock.utcnow(),
-            is_conflict=kept_as is KeptAs.CONFLICTING,
+            self._file.digest,
         )
-        self._intake.count(instance, held=self._header is not None)
+        self._intake.count(instance, kept_as, held=self._header is not None)
         return Stored(matches_request=self._matches(header))
 
     def abandon(self) -> None:
@@ -209,8 +251,13 @@ class _Reception:
         }
 
     def _refuse(self, error: SpoolUnavailable | HeaderUnreadable) -> Refused:
-        self._refused = _refusal(error)
+        refused = self._refuse_at_once(error)
         self._drop()
+        return refused
+
+    def _refuse_at_once(self, error: SpoolUnavailable | HeaderUnreadable) -> Refused:
+        self._refused = _refusal(error)
+        self._intake.count_refusal(self._refused)
         return self._refused
 
     def _drop(self) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from seriesgate.series.delivery import Delivery, DeliveryState, PublishFailure
     from seriesgate.series.description import SeriesDescription
-    from seriesgate.series.model import Instance, InstanceHeader
+    from seriesgate.series.model import Instance, InstanceCopy, InstanceHeader
     from seriesgate.series.revision import SeriesRevision
 
 P = ParamSpec("P")
@@ -54,10 +54,8 @@ class KeptAs(Enum):
     """What the spool already held when an instance was kept."""
 
     NEW = auto()
-    #: The same SOP Instance UID with the same content: one copy is kept.
+    #: The same instance with the same content: one copy is kept.
     REPEATED = auto()
-    #: The same SOP Instance UID with other content: both copies are kept.
-    CONFLICTING = auto()
 
 
 class IncomingFile(Protocol):
@@ -66,6 +64,10 @@ class IncomingFile(Protocol):
     @property
     def size(self) -> int:
         """Bytes of the data set so far."""
+
+    @property
+    def digest(self) -> bytes:
+        """The digest of the content, once it is kept."""
 
     def write(self, fragment: bytes | memoryview) -> None:
         """Append a fragment of the data set. Raises SpoolUnavailable."""
@@ -83,17 +85,23 @@ class IncomingFile(Protocol):
 class InstanceSpool(Protocol):
     """Where received instances live until their series is delivered. Safe for many threads."""
 
+    def has_room(self) -> bool:
+        """Return whether instances can be stored now, as far as the volume is concerned."""
+
     def create(self, request: StoreRequest) -> IncomingFile:
         """Begin to receive an instance. Raises SpoolUnavailable."""
 
-    def sample(self, series_instance_uid: str) -> Path:
-        """Return the file of one instance of a series. Raises SeriesUnreadable if there is none."""
+    def path_of(self, series_instance_uid: str, copy: InstanceCopy) -> Path:
+        """Return where a kept copy of an instance is, or was."""
 
-    def release(self, series_instance_uid: str, sop_instance_uids: Iterable[str]) -> None:
-        """Remove instances that are delivered. Those already gone are no error."""
+    def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
+        """Read a kept copy again; put it away if it is not what was received, and say so."""
+
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
+        """Remove what is delivered. Copies that are already gone are no error."""
 
     def recover(self) -> Iterator[Instance]:
-        """Yield every complete instance; called once at start, before anything is received."""
+        """Yield every complete instance; called once at start, while others may be stored."""
 
 
 class HeaderScanner(Protocol):
@@ -106,35 +114,110 @@ class HeaderScanner(Protocol):
         """Return the header; the data set has ended. Raises HeaderUnreadable."""
 
 
+class JournalFull(Exception):
+    """There is no room to write to the journal; nothing of the call was written. Try again."""
+
+
+class JournalFailed(Exception):
+    """The journal cannot be relied on any more: the gateway must stop. The text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A delivery that is not settled yet: which, and for what series."""
+
+    delivery_id: str
+    series_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one attempt to deliver. `failure` is None when the server has the report.
+
+    `is_final` says that a failed delivery is a dead letter now, and not tried again by itself.
+    """
+
+    delivery: Delivery
+    failure: PublishFailure | None = None
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A delivery that was given up. `instances` counts those that it reports first."""
+
+    delivery_id: str
+    series_instance_uid: str
+    revision: int
+    instances: int
+    attempts: int
+    reason: str
+    died_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many instances of closed series there are, by what became of their deliveries.
+
+    `deliveries` counts deliveries in each state; those forgotten are still counted.
+    """
+
+    closed: int
+    delivered: int
+    pending: int
+    dead: int
+    discarded: int
+    deliveries: Mapping[DeliveryState, int]
+
+
 class Journal(Protocol):
-    """The durable memory of what was closed and what is owed to the server."""
+    """The durable memory of what was closed and what is owed to the server.
+
+    Each method that writes does so in one transaction and is durable on return. All raise
+    JournalFailed, those that write JournalFull too.
+    """
 
     def known(self, series_instance_uid: str) -> SeriesRevision | None:
-        """Return the latest revision of a series, or None if it was never closed."""
+        """Return the latest revision of a series, or None if it is not known."""
 
-    def record(self, revision: SeriesRevision, delivery: Delivery) -> None:
-        """Write a revision, its instances and its delivery, all or nothing, durable on return."""
+    def record(self, closed: Iterable[tuple[SeriesRevision, Delivery]]) -> None:
+        """Write revisions, their instances and their deliveries, all or nothing."""
 
     def load(self, delivery_id: str) -> Delivery:
         """Return an undelivered delivery. Raises KeyError for any other."""
 
-    def finish(self, delivery_id: str) -> frozenset[str]:
-        """Mark as delivered and return the SOP Instance UIDs that the delivery covers."""
+    def settle(self, outcomes: Iterable[Outcome], at: datetime) -> None:
+        """Write down what became of attempts; a failed one counts, the next has the next number."""
 
     def is_delivered(self, series_instance_uid: str) -> bool:
         """Return whether nothing of a known series is owed any more, nor a dead letter."""
 
-    def reschedule(self, delivery_id: str, failure: PublishFailure) -> None:
-        """Write down a failed attempt; the next one has the next number."""
+    def hold(self, series_instance_uid: str) -> None:
+        """Have the files of a delivered series released once more: some of them came again."""
 
-    def bury(self, delivery_id: str, failure: PublishFailure) -> None:
-        """Make a delivery a dead letter, kept with the reason."""
+    def take_releasable(self, delivered_before: datetime) -> Mapping[str, frozenset[InstanceCopy]]:
+        """Return copies, by series, that were delivered before then, or given up for good.
 
-    def undelivered(self) -> list[Delivery]:
+        Some of them, each once: the caller removes their files. Empty when there are no more.
+        """
+
+    def forget(self, delivered_before: datetime) -> int:
+        """Forget some series that were delivered and released before then; return how many."""
+
+    def undelivered(self) -> list[Owed]:
         """Return what is owed, revisions of one series in order; called once at start."""
 
-    def counts(self) -> Mapping[DeliveryState, int]:
-        """Return how many deliveries are in each state."""
+    def dead_letters(self) -> list[DeadLetter]:
+        """Return what was given up, the oldest first."""
+
+    def revive(self, delivery_id: str) -> Owed:
+        """Make a dead letter owed again. Raises KeyError if it is none."""
+
+    def discard(self, delivery_id: str, at: datetime) -> None:
+        """Give a dead letter up for good. Raises KeyError if it is none."""
+
+    def tally(self) -> Tally:
+        """Return the numbers that must add up."""
 
 
 class SeriesPublisher(Protocol):

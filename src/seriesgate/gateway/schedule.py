@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seriesgate.series.delivery import Delivery
+    from seriesgate.gateway.ports import Owed
 
 
 @dataclass(slots=True)
@@ -19,15 +19,15 @@ class DeliverySchedule:
     the queue, so a slow or dead series holds up no other.
     """
 
-    _lanes: dict[str, deque[str]] = field(default_factory=dict)
+    _lanes: dict[str, deque[Owed]] = field(default_factory=dict)
     _queue: list[tuple[float, int, str]] = field(default_factory=list)
     _serial: int = 0
 
-    def add(self, delivery: Delivery, now: float) -> None:
-        """Take a new delivery, due at once unless an earlier revision of its series is owed."""
-        uid = delivery.report.SeriesInstanceUID
+    def add(self, owed: Owed, now: float) -> None:
+        """Take a delivery, due at once unless another revision of its series is owed."""
+        uid = owed.series_instance_uid
         lane = self._lanes.setdefault(uid, deque())
-        lane.append(delivery.delivery_id)
+        lane.append(owed)
         if len(lane) == 1:
             self._enqueue(uid, now)
 
@@ -35,19 +35,19 @@ class DeliverySchedule:
         """Return when the next delivery is due, or None while none is waiting."""
         return self._queue[0][0] if self._queue else None
 
-    def take_due(self, now: float) -> str | None:
-        """Return the delivery id that has been due the longest, or None. It is then being tried."""
+    def take_due(self, now: float) -> Owed | None:
+        """Return the delivery that has been due the longest, or None. It is then being tried."""
         if not self._queue or self._queue[0][0] > now:
             return None
         return self._lanes[heapq.heappop(self._queue)[2]][0]
 
-    def retry(self, delivery: Delivery, at: float) -> None:
+    def retry(self, owed: Owed, at: float) -> None:
         """Put a delivery that was being tried back until the time `at`."""
-        self._enqueue(delivery.report.SeriesInstanceUID, at)
+        self._enqueue(owed.series_instance_uid, at)
 
-    def remove(self, delivery: Delivery, now: float) -> None:
+    def remove(self, owed: Owed, now: float) -> None:
         """Forget a delivery that was being tried; the next revision of its series is due now."""
-        uid = delivery.report.SeriesInstanceUID
+        uid = owed.series_instance_uid
         lane = self._lanes[uid]
         lane.popleft()
         if lane:

@@ -11,7 +11,13 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from seriesgate.series.model import CollectedSeries, InstanceSummary
+from seriesgate.series.model import (
+    PATIENT_ID,
+    STUDY_INSTANCE_UID,
+    CollectedSeries,
+    InstanceCopy,
+    InstanceSummary,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,25 +33,37 @@ class OpenSeries:
     deadline: float | None = None
     is_queued: bool = False
     study_instance_uid: str = ""
+    patient_id: bytes = b""
     calling_ae_title: str = ""
     instances: dict[str, InstanceSummary] = field(default_factory=dict)
-    conflicting_instances: set[str] = field(default_factory=set)
+    conflicting_copies: set[InstanceCopy] = field(default_factory=set)
+    inconsistent_attributes: set[str] = field(default_factory=set)
+    recovered_copies: set[InstanceCopy] = field(default_factory=set)
     first_instance_at: datetime | None = None
     last_instance_at: datetime | None = None
 
     def add(self, instance: Instance) -> None:
         """Count `instance`, once however often it comes."""
+        header = instance.header
         if self.first_instance_at is None:
             self.first_instance_at = instance.stored_at
             self.calling_ae_title = instance.calling_ae_title
-            self.study_instance_uid = instance.header.study_instance_uid
+            self.study_instance_uid = header.study_instance_uid
+            self.patient_id = header.patient_id
+        if header.study_instance_uid != self.study_instance_uid:
+            self.inconsistent_attributes.add(STUDY_INSTANCE_UID)
+        if header.patient_id != self.patient_id:
+            self.inconsistent_attributes.add(PATIENT_ID)
         self.last_instance_at = instance.stored_at
-        header = instance.header
-        if instance.is_conflict:
-            self.conflicting_instances.add(header.sop_instance_uid)
-        self.instances.setdefault(
-            header.sop_instance_uid, InstanceSummary(instance.size, header.instance_number)
-        )
+        if instance.is_recovered:
+            self.recovered_copies.add(instance.copy)
+        first = self.instances.get(header.sop_instance_uid)
+        if first is None:
+            self.instances[header.sop_instance_uid] = InstanceSummary(
+                instance.size, header.instance_number, instance.digest
+            )
+        elif first.digest != instance.digest:
+            self.conflicting_copies.add(instance.copy)
 
 
 class SeriesCollector:
@@ -103,6 +121,12 @@ class SeriesCollector:
         if series.in_flight == 0:
             self._enqueue(uid, series)
 
+    def restart_quiet_periods(self, now: float) -> None:
+        """Start the quiet period of every open series anew, as if each had just been observed."""
+        for series in self._open.values():
+            if series.deadline is not None:
+                series.deadline = now + self._quiet_period
+
     def next_deadline(self) -> float | None:
         """Return when the next series becomes quiet, or None while nothing can."""
         while self._queue:
@@ -137,9 +161,12 @@ def _collected(uid: str, series: OpenSeries) -> CollectedSeries:
     return CollectedSeries(
         series_instance_uid=uid,
         study_instance_uid=series.study_instance_uid,
+        patient_id=series.patient_id,
         calling_ae_title=series.calling_ae_title,
         instances=series.instances,
-        conflicting_instances=frozenset(series.conflicting_instances),
+        conflicting_copies=frozenset(series.conflicting_copies),
+        inconsistent_attributes=frozenset(series.inconsistent_attributes),
+        recovered_copies=frozenset(series.recovered_copies),
         first_instance_at=series.first_instance_at,
         last_instance_at=series.last_instance_at,
     )

@@ -6,7 +6,8 @@ pending -> in_flight -> delivered
            pending
               |
               v
-            dead            the server refused the report itself: kept for a person
+            dead            the server refused the report itself: kept for a person,
+                            who makes it pending again, or discarded
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class DeliveryState(StrEnum):
     IN_FLIGHT = "in_flight"
     DELIVERED = "delivered"
     DEAD = "dead"
+    #: A dead letter that a person has given up for good.
+    DISCARDED = "discarded"
 
 
 class FailureKind(StrEnum):

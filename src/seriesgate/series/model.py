@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+#: Attributes that every instance of a series must agree on (PS3.3 A.1.2.3), by their keywords.
+STUDY_INSTANCE_UID = "StudyInstanceUID"
+PATIENT_ID = "PatientID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +31,92 @@ class InstanceHeader:
     instance_number: int | None
 
 
+class InstanceCopy(NamedTuple):
+    """One content of one instance. Two copies of an instance contradict each other.
+
+    `digest` is that of the transfer syntax and the data set.
+    """
+
+    sop_instance_uid: str
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """One instance that is safely in the spool.
 
-    `size` is that of the data set in bytes; `stored_at` is aware UTC. `is_conflict` says that the
-    spool already held its SOP Instance UID with other content.
+    `size` is that of the data set in bytes; `stored_at` is aware UTC. `is_recovered` says that an
+    earlier run of the program received it.
     """
 
     header: InstanceHeader
     calling_ae_title: str
     size: int
     stored_at: datetime
-    is_conflict: bool = False
+    digest: bytes
+    is_recovered: bool = False
+
+    @property
+    def copy(self) -> InstanceCopy:
+        """What tells this copy of the instance from every other."""
+        return InstanceCopy(self.header.sop_instance_uid, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
 class InstanceSummary:
-    """What is kept of an instance once it is counted: its size in bytes and its number."""
+    """What is kept of an instance once it is counted.
+
+    Its size in bytes, its Instance Number (0020,0013) and its digest.
+    """
 
     size: int
     instance_number: int | None
+    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedSeries:
     """A series, or the late part of one, whose quiet period has passed.
 
-    `instances` maps each distinct SOP Instance UID to its summary. `study_instance_uid` and
-    `calling_ae_title` are those of the first instance; the times are aware UTC.
+    `instances` maps each distinct SOP Instance UID to the summary of its first copy;
+    `conflicting_copies` are the others. `study_instance_uid`, `patient_id` and `calling_ae_title`
+    are those of the first instance; `inconsistent_attributes` are the keywords of those on which
+    the instances disagree. `recovered_copies` came in an earlier run; `damaged_instances` are those
+    that did, and can't be read any more. The times are aware UTC.
     """
 
     series_instance_uid: str
     study_instance_uid: str
+    patient_id: bytes
     calling_ae_title: str
     instances: Mapping[str, InstanceSummary]
-    conflicting_instances: frozenset[str]
+    conflicting_copies: frozenset[InstanceCopy]
+    inconsistent_attributes: frozenset[str]
+    recovered_copies: frozenset[InstanceCopy]
     first_instance_at: datetime
     last_instance_at: datetime
+    damaged_instances: frozenset[str] = frozenset()
+
+    @property
+    def copies(self) -> frozenset[InstanceCopy]:
+        """Every copy of every instance."""
+        return self.conflicting_copies.union(
+            InstanceCopy(uid, summary.digest) for uid, summary in self.instances.items()
+        )
+
+    def without(self, damaged: frozenset[InstanceCopy]) -> CollectedSeries:
+        """Return the series without the copies that are found damaged."""
+        if not damaged:
+            return self
+        instances = {
+            uid: summary
+            for uid, summary in self.instances.items()
+            if InstanceCopy(uid, summary.digest) not in damaged
+        }
+        lost = {copy.sop_instance_uid for copy in damaged} - instances.keys()
+        return replace(
+            self,
+            instances=instances,
+            conflicting_copies=self.conflicting_copies - damaged,
+            damaged_instances=frozenset(lost),
+        )

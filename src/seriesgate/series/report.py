@@ -20,6 +20,7 @@ _Uid = Annotated[
 # Every character but the C0 and C1 control characters, which a database or a terminal may choke on.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _Text = Annotated[str, StringConstraints(max_length=1024, pattern=_TEXT)]
+_Keyword = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z]+$")]
 _Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -87,4 +88,14 @@ class Series(BaseModel):
     ConflictingInstances: Annotated[list[_Uid], Field(max_length=1000)] = Field(
         default_factory=list,
         description="SOP Instance UIDs that came more than once with different content",
+    )
+    InconsistentAttributes: Annotated[list[_Keyword], Field(max_length=16)] = Field(
+        default_factory=list,
+        description="attributes on which the instances of the series disagree although they must "
+        "not: StudyInstanceUID, PatientID",
+    )
+    DamagedInstances: Annotated[list[_Uid], Field(max_length=1000)] = Field(
+        default_factory=list,
+        description="SOP Instance UIDs that were received, and whose files were found damaged: "
+        "they are not counted",
     )

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING
 from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.adapters.data_set.series_description import read_series_description
 from seriesgate.adapters.http_publisher import HttpPublisher
-from seriesgate.adapters.memory_journal import MemoryJournal
+from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
+from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
+from seriesgate.gateway.ports import JournalFailed
+from seriesgate.gateway.retention import Retention
+from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import RetryPolicy
+from seriesgate.startup import MustStop
 from seriesgate.tls import client_context, server_context
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
@@ -41,45 +46,108 @@ async def run_gateway(
 ) -> None:
     """Run the gateway until `stop` is set; `on_ready` gets a line that says where it listens.
 
-    Raises CannotStart.
+    Raises CannotStart, and MustStop when the journal fails.
     """
-    clock = SystemClock()
-    scanner_for = HeaderScanners()
-    spool = FileSpool(settings.state_dir, Durability(settings.durability), scanner_for)
-    with contextlib.closing(spool), contextlib.closing(BlockingThread("blocking")) as offload:
+    with (
+        contextlib.closing(StateFolder(settings.state_dir)) as folder,
+        contextlib.closing(BlockingThread("journal")) as journal_thread,
+        contextlib.closing(BlockingThread("files")) as file_thread,
+    ):
+        scanner_for = HeaderScanners()
+        spool = FileSpool(
+            folder.path, Durability(settings.durability), scanner_for, settings.min_free_bytes
+        )
+        journal = await journal_thread(
+            SqliteJournal, folder.path / "journal.db", is_expected=folder.had_spool
+        )
+        try:
+            gateway = _Gateway(settings, scanner_for, spool, journal, journal_thread, file_thread)
+            await gateway.run(stop, on_ready)
+        except* JournalFailed as failures:
+            # Whoever is not told Success keeps its instances; the next start finds all the others.
+            raise MustStop(str(failures.exceptions[0])) from failures
+        finally:
+            await journal_thread(journal.close)
+
+
+class _Gateway:
+    """The use cases of one gateway and what they are joined to."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        scanner_for: HeaderScanners,
+        spool: FileSpool,
+        journal: SqliteJournal,
+        journal_thread: BlockingThread,
+        file_thread: BlockingThread,
+    ) -> None:
         loop = asyncio.get_running_loop()
-        journal = MemoryJournal()
-        intake = Intake(
+        clock = SystemClock()
+        self._settings = settings
+        self._file_thread = file_thread
+        self._totals = GatewayTotals()
+        self._intake = Intake(
             spool,
             SeriesCollector(settings.quiet_period),
             scanner_for,
             clock,
-            wake_closer=lambda: _call_soon(loop, closer.wake),
+            lambda: _call_soon(loop, self._closer.wake),
+            self._totals,
         )
-        publisher = _publisher(settings, clock)
-        dispatcher = SeriesDispatcher(
-            journal, spool, publisher, RetryPolicy(), clock, offload, random.random
+        self._retention = Retention(
+            journal,
+            spool,
+            clock,
+            journal_thread,
+            file_thread,
+            keep_delivered=settings.keep_delivered,
+            remember_delivered=settings.remember_delivered,
         )
-        closer = SeriesCloser(
-            intake,
+        self._publisher = _publisher(settings, clock)
+        self._dispatcher = SeriesDispatcher(
+            journal,
+            self._publisher,
+            RetryPolicy(),
+            clock,
+            journal_thread,
+            random.random,
+            self._retention.wake,
+            self._totals,
+        )
+        self._closer = SeriesCloser(
+            self._intake,
             spool,
             journal,
             read_series_description,
             clock,
-            offload,
-            dispatcher.deliver,
+            journal_thread,
+            file_thread,
+            self._dispatcher.deliver,
+            self._retention.wake,
+            self._totals,
             settings.gateway_name,
         )
-        recovered = await offload(intake.recover)
-        if recovered:
-            _log.info("%d instances of an earlier run are in the spool and go on", recovered)
-        scp = _storage_scp(settings, intake)
-        on_ready(f"{settings.ae_title} at {scp.start()}")
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
+        """Receive, close, deliver and let go until `stop` is set."""
+        scp = _storage_scp(self._settings, self._intake)
+        # Whoever wants to send need not wait until a full spool is read.
+        on_ready(f"{self._settings.ae_title} at {scp.start()}")
         try:
-            await _run_until(stop, closer.run(), dispatcher.run())
+            await _run_until(
+                stop, self._recover_and_close(), self._dispatcher.run(), self._retention.run()
+            )
         finally:
             await asyncio.to_thread(scp.stop, _DRAIN_GRACE)
-            await publisher.close()
+            await self._publisher.close()
+
+    async def _recover_and_close(self) -> None:
+        """Close nothing before it is known what an earlier run has received of it."""
+        recovered = await self._file_thread(self._intake.recover)
+        if recovered:
+            _log.info("%d instances of an earlier run are in the spool and go on", recovered)
+        await self._closer.run()
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

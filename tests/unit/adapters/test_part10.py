@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -8,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.filereader import read_file_meta_info
-from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, mr_data_set, mr_instance, write_file
+from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, mr_data_set
 
 from seriesgate.adapters.spool.part10 import (
+    ContentDigest,
     FileMeta,
     NotPart10,
+    Seal,
     encode_head,
-    is_same_data_set,
     read_head,
 )
 
@@ -68,19 +70,26 @@ def test_garbage_is_not_part10(garbage):
         read_head(BytesIO(damaged))
 
 
-def test_same_data_set_under_another_sender_is_the_same(tmp_path):
-    content = mr_data_set()
-    first, second, third = (tmp_path / name for name in ("1", "2", "3"))
-    first.write_bytes(encode_head(META) + content)
-    second.write_bytes(encode_head(FileMeta("1.2", "1.2.3", EXPLICIT_LE, "OTHER")) + content)
-    assert is_same_data_set(str(first), str(second))
-    for other in (content[:-2], content + b"\0\0", content[:-2] + b"xx"):
-        third.write_bytes(encode_head(META) + other)
-        assert not is_same_data_set(str(first), str(third))
-        assert not is_same_data_set(str(third), str(first))
+def test_seal_is_read_back_and_does_not_change_the_length():
+    sealed = replace(META, seal=Seal(7, bytes(range(16))))
+    head = encode_head(sealed)
+    assert read_head(BytesIO(head)) == sealed
+    assert len(encode_head(replace(META, seal=Seal(2**40, bytes(16))))) == len(head)
 
 
-def test_same_instance_in_another_transfer_syntax_is_not_the_same(tmp_path):
-    first = write_file(tmp_path / "1", mr_instance(), EXPLICIT_LE)
-    second = write_file(tmp_path / "2", mr_instance(), IMPLICIT_LE)
-    assert not is_same_data_set(str(first), str(second))
+def test_private_information_of_another_program_is_no_seal():
+    head = bytearray(encode_head(replace(META, seal=Seal(7, bytes(16)))))
+    creator = head.index(b"UI", head.index(b"\x02\x00\x00\x01"))
+    head[creator + 4] ^= 1
+    assert read_head(BytesIO(bytes(head))).seal is None
+
+
+def test_digest_tells_contents_and_syntaxes_apart():
+    def digest(syntax, *pieces):
+        content = ContentDigest(syntax)
+        for piece in pieces:
+            content.update(piece)
+        return content.digest()
+
+    assert digest(EXPLICIT_LE, b"ab", b"c") == digest(EXPLICIT_LE, b"abc")
+    assert len({digest(EXPLICIT_LE, b"a"), digest(IMPLICIT_LE, b"a"), digest(EXPLICIT_LE)}) == 3

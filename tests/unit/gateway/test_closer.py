@@ -5,16 +5,18 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.examples import instance
+from tests.examples import DIGEST, OTHER, instance
 from tests.fakes import FakeClock, MemorySpool, inline, settle
+from tests.memory_journal import MemoryJournal
 
-from seriesgate.adapters.memory_journal import MemoryJournal
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.intake import Intake
-from seriesgate.gateway.ports import SeriesUnreadable
+from seriesgate.gateway.ports import JournalFull, KeptAs, Outcome, SeriesUnreadable
+from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import FailureKind, PublishFailure
 from seriesgate.series.description import SeriesDescription
+from seriesgate.series.model import InstanceCopy
 
 if TYPE_CHECKING:
     from seriesgate.series.delivery import Delivery
@@ -27,14 +29,28 @@ def no_scanner(_transfer_syntax_uid):
     raise AssertionError("nothing is received here")
 
 
+class CountingJournal(MemoryJournal):
+    def __init__(self) -> None:
+        super().__init__()
+        self.transactions = 0
+
+    def record(self, closed):
+        self.transactions += 1
+        super().record(closed)
+
+
 class Bench:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.spool = MemorySpool()
-        self.journal = MemoryJournal()
+        self.journal = CountingJournal()
         self.delivered: list[Delivery] = []
         self.is_readable = True
-        self.intake = Intake(self.spool, SeriesCollector(1.0), no_scanner, self.clock, self.wake)
+        self.came_again = 0
+        self.totals = GatewayTotals()
+        self.intake = Intake(
+            self.spool, SeriesCollector(1.0), no_scanner, self.clock, self.wake, self.totals
+        )
         self.closer = SeriesCloser(
             self.intake,
             self.spool,
@@ -42,12 +58,18 @@ class Bench:
             self.read,
             self.clock,
             inline,
+            inline,
             self.delivered.append,
+            self.count_resent,
+            self.totals,
             "gateway-1",
         )
 
     def wake(self):
         self.closer.wake()
+
+    def count_resent(self):
+        self.came_again += 1
 
     def read(self, _path):
         if not self.is_readable:
@@ -56,8 +78,17 @@ class Bench:
 
     def receive(self, sop, series="1.2", **attributes):
         stored = instance(sop, series, at=self.clock.utcnow(), **attributes)
-        self.spool.files[series, sop] = [(stored, b"abc")]
-        self.intake.count(stored, held=False)
+        self.spool.add(stored)
+        self.intake.count(stored, KeptAs.NEW, held=False)
+
+    def settle(self, failure=None):
+        self.journal.settle(
+            [Outcome(self.delivered[-1], failure, is_final=failure is not None)],
+            self.clock.utcnow(),
+        )
+
+    def releasable(self):
+        return self.journal.take_releasable(self.clock.utcnow())
 
     @asynccontextmanager
     async def running(self):
@@ -85,7 +116,8 @@ def test_series_is_recorded_and_handed_over_exactly_when_it_is_quiet():
             assert bench.delivered == []
             await bench.clock.advance(0.001)
             (report,) = bench.reports()
-            assert bench.journal.undelivered() == bench.delivered
+            (owed,) = bench.journal.undelivered()
+            assert bench.journal.load(owed.delivery_id) == bench.delivered[0]
         assert report.SeriesInstanceUID == "1.2"
         assert report.StudyInstanceUID == "1.3"
         assert (report.PatientName, report.PatientID) == ("Doe^Jane", "A/17")
@@ -124,11 +156,12 @@ def test_resend_of_a_series_that_is_still_owed_keeps_its_files():
             bench.receive("1.1")
             await bench.clock.advance(1)
             assert len(bench.delivered) == 1
-            assert list(bench.spool.files) == [("1.2", "1.1")]
-            bench.journal.bury(bench.delivered[0].delivery_id, REFUSED)
+            assert bench.came_again == 1
+            assert bench.releasable() == {}
+            bench.settle(REFUSED)
             bench.receive("1.1")
             await bench.clock.advance(1)
-            assert list(bench.spool.files) == [("1.2", "1.1")]
+            assert bench.releasable() == {}
 
     asyncio.run(scenario())
 
@@ -139,11 +172,13 @@ def test_resend_is_not_reported_and_its_files_are_let_go():
         async with bench.running():
             bench.receive("1.1")
             await bench.clock.advance(1)
-            bench.journal.finish(bench.delivered[0].delivery_id)
+            bench.settle()
+            assert bench.releasable() != {}
             bench.receive("1.1")
             await bench.clock.advance(1)
             assert len(bench.delivered) == 1
-            assert bench.spool.files == {}
+            assert bench.releasable() == {"1.2": {InstanceCopy("1.1", DIGEST)}}
+            assert bench.totals.series_repeated == 1
 
     asyncio.run(scenario())
 
@@ -173,5 +208,92 @@ def test_each_series_is_closed_after_its_own_quiet_period():
             assert [r.SeriesInstanceUID for r in bench.reports()] == ["a"]
             await bench.clock.advance(0.4)
             assert [r.SeriesInstanceUID for r in bench.reports()] == ["a", "b"]
+
+    asyncio.run(scenario())
+
+
+def test_series_that_cannot_be_read_back_keeps_the_description_it_had():
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            bench.receive("1.1")
+            await bench.clock.advance(1)
+            bench.is_readable = False
+            bench.receive("1.9")
+            await bench.clock.advance(1)
+            assert [report.PatientName for report in bench.reports()] == ["Doe^Jane"] * 2
+
+    asyncio.run(scenario())
+
+
+def test_contradictions_are_in_the_report():
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            bench.receive("1.1")
+            bench.receive("1.1", digest=OTHER)
+            bench.receive("1.5", study="9.9")
+            await bench.clock.advance(1)
+            (report,) = bench.reports()
+        assert report.InstancesInSeries == 2
+        assert report.ConflictingInstances == ["1.1"]
+        assert report.InconsistentAttributes == ["StudyInstanceUID"]
+        assert bench.totals.instances_conflicting == 1
+
+    asyncio.run(scenario())
+
+
+def test_damaged_instance_of_an_earlier_run_is_not_counted_and_named():
+    async def scenario():
+        bench = Bench()
+        bench.spool.damaged = {InstanceCopy("1.5", DIGEST)}
+        async with bench.running():
+            bench.receive("1.1", is_recovered=True)
+            bench.receive("1.5", is_recovered=True)
+            await bench.clock.advance(1)
+            (report,) = bench.reports()
+        assert (report.InstancesInSeries, report.DamagedInstances) == (1, ["1.5"])
+        assert bench.totals.instances_damaged == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_this_run_received_is_not_read_again():
+    async def scenario():
+        bench = Bench()
+        bench.spool.damaged = {InstanceCopy("1.1", DIGEST)}
+        async with bench.running():
+            bench.receive("1.1")
+            await bench.clock.advance(1)
+            assert bench.reports()[0].InstancesInSeries == 1
+
+    asyncio.run(scenario())
+
+
+def test_full_journal_is_waited_for_and_the_series_then_closes():
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            bench.journal.failure = JournalFull("no room")
+            bench.receive("1.1")
+            await bench.clock.advance(30)
+            assert bench.delivered == []
+            bench.journal.failure = None
+            await bench.clock.advance(10)
+            assert len(bench.reports()) == 1
+
+    asyncio.run(scenario())
+
+
+def test_hundred_series_at_once_close_in_few_transactions():
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            for number in range(100):
+                bench.receive("1.1", f"1.2.{number}")
+            await bench.clock.advance(1)
+            await settle()
+            assert len(bench.reports()) == 100
+        assert bench.journal.transactions == 4
 
     asyncio.run(scenario())

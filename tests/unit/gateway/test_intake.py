@@ -6,6 +6,7 @@ from tests.fakes import FakeClock, MemorySpool
 
 from seriesgate.gateway.intake import Intake, RefusalReason, Refused, Stored
 from seriesgate.gateway.ports import HeaderUnreadable, StoreRequest
+from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
@@ -38,8 +39,11 @@ class Bench:
         self.clock = FakeClock()
         self.spool = MemorySpool()
         self.wakes = 0
+        self.totals = GatewayTotals()
         self.scanner = type("Scanner", (ScriptedScanner,), {})
-        self.intake = Intake(self.spool, SeriesCollector(1.0), self.scanner, self.clock, self._wake)
+        self.intake = Intake(
+            self.spool, SeriesCollector(1.0), self.scanner, self.clock, self._wake, self.totals
+        )
 
     def _wake(self) -> None:
         self.wakes += 1
@@ -59,8 +63,8 @@ def test_instance_is_stored_then_counted(bench):
     reception.write(b"de")
     assert reception.finish() == Stored()
     assert bench.intake.open_counts() == (1, 1)
-    ((stored, content),) = bench.spool.files["1.2", "1.1"]
-    assert content == b"abcde"
+    (stored,) = bench.spool.files.values()
+    assert stored.size == 5
     assert stored.calling_ae_title == "MODALITY"
 
 
@@ -132,11 +136,16 @@ def test_full_spool_refuses_the_instance_and_nothing_stays_open(bench, step):
     assert isinstance(outcome, Refused)
     assert outcome.reason is RefusalReason.OUT_OF_RESOURCES
     assert bench.intake.open_counts() == (0, 0)
+    assert bench.totals.instances_out_of_resources == 1
+    assert bench.intake.is_failing()
+    assert not bench.intake.has_room()
     reception.abandon()
     bench.spool.full = False
     again = bench.begin()
     again.write(b"abc")
     assert again.finish() == Stored()
+    assert bench.intake.has_room()
+    assert not bench.intake.is_failing()
 
 
 @pytest.mark.parametrize(
@@ -147,7 +156,7 @@ def test_mismatch_between_command_and_data_set_is_said(bench, sop, sop_class, ma
     reception = bench.begin(sop, sop_class)
     reception.write(b"abc")
     assert reception.finish() == Stored(matches_request=matches)
-    assert ("1.2", "1.1") in bench.spool.files
+    assert bench.spool.uids() == [("1.2", "1.1")]
 
 
 def test_conflicting_instance_is_kept_and_flagged(bench):
@@ -157,9 +166,12 @@ def test_conflicting_instance_is_kept_and_flagged(bench):
         assert reception.finish() == Stored()
     bench.clock.now += 1
     (closed,) = bench.intake.close_quiet()
-    assert closed.conflicting_instances == {"1.1"}
-    assert len(closed.instances) == 1
-    assert [content for _, content in bench.spool.files["1.2", "1.1"]] == [b"one", b"two"]
+    assert list(closed.instances) == ["1.1"]
+    (conflict,) = closed.conflicting_copies
+    assert conflict.sop_instance_uid == "1.1"
+    assert bench.spool.uids() == [("1.2", "1.1")] * 2
+    assert (bench.totals.instances_stored, bench.totals.instances_repeated) == (2, 1)
+    assert bench.totals.bytes_received == 9
 
 
 def test_closer_is_woken_only_when_there_was_no_deadline(bench):
@@ -183,6 +195,8 @@ def test_restart_rebuilds_open_series_with_a_fresh_quiet_period(bench):
     reception.finish()
     clock = FakeClock()
     clock.now = 5.0
-    restarted = Intake(bench.spool, SeriesCollector(1.0), bench.scanner, clock, lambda: None)
+    restarted = Intake(
+        bench.spool, SeriesCollector(1.0), bench.scanner, clock, lambda: None, GatewayTotals()
+    )
     assert restarted.recover() == 1
     assert restarted.next_deadline() == 6.0

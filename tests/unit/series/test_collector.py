@@ -4,9 +4,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.examples import instance
+from tests.examples import DIGEST, OTHER, instance
 
 from seriesgate.series.collector import SeriesCollector
+from seriesgate.series.model import InstanceCopy
 
 
 def uids(closed):
@@ -43,10 +44,49 @@ def test_repeated_instance_counts_once_and_restarts_the_quiet_period():
 def test_conflicting_instance_is_flagged_and_counts_once():
     collector = SeriesCollector(1.0)
     collector.observe(instance("1.1"), now=10.0)
-    collector.observe(instance("1.1", is_conflict=True), now=10.0)
+    collector.observe(instance("1.1", digest=OTHER), now=10.0)
+    collector.observe(instance("1.1"), now=10.0)
     (closed,) = collector.close_quiet(11.0)
-    assert closed.conflicting_instances == {"1.1"}
+    assert closed.conflicting_copies == {InstanceCopy("1.1", OTHER)}
+    assert closed.instances["1.1"].digest == DIGEST
     assert len(closed.instances) == 1
+
+
+@pytest.mark.parametrize(
+    ("attributes", "named"),
+    [
+        ({}, set()),
+        ({"study": "9.9"}, {"StudyInstanceUID"}),
+        ({"patient_id": b"B"}, {"PatientID"}),
+        ({"study": "9.9", "patient_id": b"B"}, {"StudyInstanceUID", "PatientID"}),
+    ],
+)
+def test_instances_that_name_other_studies_or_patients_are_noticed(attributes, named):
+    collector = SeriesCollector(1.0)
+    collector.observe(instance("1.1"), now=10.0)
+    collector.observe(instance("1.5", **attributes), now=10.0)
+    (closed,) = collector.close_quiet(11.0)
+    assert closed.inconsistent_attributes == named
+    assert (closed.study_instance_uid, closed.patient_id) == ("1.3", b"A/17")
+
+
+def test_what_an_earlier_run_received_is_told_apart():
+    collector = SeriesCollector(1.0)
+    collector.observe(instance("1.1", is_recovered=True), now=10.0)
+    collector.observe(instance("1.5"), now=10.0)
+    (closed,) = collector.close_quiet(11.0)
+    assert closed.recovered_copies == {InstanceCopy("1.1", DIGEST)}
+
+
+def test_quiet_periods_can_start_anew_together():
+    collector = SeriesCollector(1.0)
+    collector.observe(instance(series="a"), now=10.0)
+    collector.observe(instance(series="b"), now=10.9)
+    collector.hold("c")
+    collector.restart_quiet_periods(now=20.0)
+    assert collector.next_deadline() == 21.0
+    assert collector.close_quiet(20.9) == []
+    assert sorted(uids(collector.close_quiet(21.0))) == ["a", "b"]
 
 
 def test_instance_in_flight_holds_its_series_open():

@@ -1,18 +1,22 @@
 """The spool: received instances as Part 10 files in a folder.
 
-    <state>/spool/<hash of series>/<hash of instance>.dcm     complete, or absent
     <state>/incoming/<number>                                 under way; removed at start
+    <state>/spool/<hash of series>/<hash of instance>.dcm     complete, or absent
+    <state>/quarantine/<number>                               found in the spool, and not whole
 
-No name is made of anything that came over the network: UIDs are hashed, and live in the files.
+No name is made of anything that came over the network: UIDs are hashed, and live in the files. The
+hash of an instance is that of its SOP Instance UID and its content. So a resend meets its own file,
+and an instance that comes with other content lies beside the first and overwrites nothing.
 """
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import hashlib
 import itertools
 import logging
 import os
+import stat
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -20,29 +24,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seriesgate.adapters.spool.free_space import FreeSpace
 from seriesgate.adapters.spool.incoming_file import IncomingPart10File
-from seriesgate.adapters.spool.part10 import (
-    FileMeta,
-    NotPart10,
-    encode_head,
-    is_same_data_set,
-    read_head,
-)
-from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SeriesUnreadable
-from seriesgate.series.model import Instance
-from seriesgate.startup import CannotStart
+from seriesgate.adapters.spool.part10 import FileMeta, NotPart10
+from seriesgate.adapters.spool.spooled_file import SpooledFile, is_damaged, is_same_data_set
+from seriesgate.adapters.state_folder import StateFolderUnusable
+from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
+from seriesgate.series.model import Instance, InstanceCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import BinaryIO
 
+    from seriesgate.adapters.spool.file_operations import FileOperations
     from seriesgate.gateway.ports import HeaderScanner, IncomingFile, StoreRequest
     from seriesgate.series.model import InstanceHeader
 
 _log = logging.getLogger(__name__)
-
-_SUFFIX = ".dcm"
-_SCAN_PIECE = 16 * 1024
 
 
 class Durability(StrEnum):
@@ -54,18 +51,10 @@ class Durability(StrEnum):
     PROCESS = "process"
 
 
-class SpoolUnusable(CannotStart):
-    """The state folder cannot be used at all."""
-
-
-def _hash(uid: str) -> str:
-    return hashlib.blake2b(uid.encode(), digest_size=16).hexdigest()
-
-
 class FileSpool:
-    """Implements `InstanceSpool` on the folder `state_dir`, which it locks against other gateways.
+    """Implements `InstanceSpool` in the folder `state_dir`, which the caller has locked.
 
-    Raises SpoolUnusable when the folder cannot be made or written, or is in use.
+    `files` are the file operations, those of `os` but in tests. Raises StateFolderUnusable.
     """
 
     def __init__(
@@ -73,181 +62,208 @@ class FileSpool:
         state_dir: Path,
         durability: Durability,
         scanner_for: Callable[[str], HeaderScanner],
+        min_free_bytes: int = 0,
+        files: FileOperations = os,
     ) -> None:
         self._root = str(state_dir / "spool")
         self._incoming = str(state_dir / "incoming")
+        self._quarantine = str(state_dir / "quarantine")
         self._is_synced = durability is Durability.POWER
         self._scanner_for = scanner_for
+        self._files = files
+        self._space = FreeSpace(files, str(state_dir), min_free_bytes)
         self._numbers = itertools.count()
         # Guards the names in the spool: what exists, what is made, what is removed.
-        self._names = threading.Lock()
+        self._names = threading.Condition()
+        # Names that exist, but are not synced yet.
+        self._unsynced: set[str] = set()
         self._synced_folders: set[str] = set()
         try:
-            for folder in (state_dir, state_dir / "spool", state_dir / "incoming"):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock_fd = os.open(
-                state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
+            for folder in (self._incoming, self._root, self._quarantine):
+                with suppress(FileExistsError):
+                    files.mkdir(folder, 0o700)
+            if self._is_synced:
+                self._sync(str(state_dir))
+            for name in files.listdir(self._incoming):
+                files.unlink(f"{self._incoming}/{name}")
         except OSError as error:
-            raise SpoolUnusable(
-                f"the state folder {state_dir} cannot be used: {error.strerror}; "
-                "set gateway.state_dir (--state-dir) to a folder that this user may write"
-            ) from error
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock_fd)
-            raise SpoolUnusable(
-                f"another gateway is already running on the state folder {state_dir}: "
-                "stop it, or give this one a folder of its own (--state-dir)"
-            ) from error
-        for name in os.listdir(self._incoming):
-            os.unlink(os.path.join(self._incoming, name))
+            raise StateFolderUnusable.because(state_dir, error) from error
 
-    def close(self) -> None:
-        """Let another gateway use the folder."""
-        os.close(self._lock_fd)
+    def has_room(self) -> bool:
+        """Return whether instances can be stored now, as far as the volume is concerned."""
+        try:
+            return not self._space.is_low()
+        except OSError:
+            return False
+
+    def free_bytes(self) -> int:
+        """Return how many bytes are free on the volume. Raises OSError."""
+        return self._space.free_bytes()
 
     def create(self, request: StoreRequest) -> IncomingFile:
-        """Begin to receive an instance."""
-        head = encode_head(
-            FileMeta(
-                sop_class_uid=request.sop_class_uid,
-                sop_instance_uid=request.sop_instance_uid,
-                transfer_syntax_uid=request.transfer_syntax_uid,
-                source_ae_title=request.calling_ae_title,
-            )
+        """Begin to receive an instance. Raises SpoolUnavailable."""
+        try:
+            is_low = self._space.was_low()
+        except OSError as error:
+            raise SpoolUnavailable(f"cannot use the spool: {error.strerror}") from error
+        if is_low:
+            raise SpoolUnavailable("the disk of the spool is nearly full (gateway.min_free_bytes)")
+        meta = FileMeta(
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax_uid=request.transfer_syntax_uid,
+            source_ae_title=request.calling_ae_title,
         )
         path = f"{self._incoming}/{next(self._numbers)}"
-        return IncomingPart10File(path, head, self._publish, is_synced=self._is_synced)
+        return IncomingPart10File(self._files, path, meta, self._publish, is_synced=self._is_synced)
 
-    def sample(self, series_instance_uid: str) -> Path:
-        """Return the file of one instance of a series. Raises SeriesUnreadable if there is none."""
-        folder = Path(self._root, _hash(series_instance_uid))
+    def path_of(self, series_instance_uid: str, copy: InstanceCopy) -> Path:
+        """Return where a kept copy of an instance is, or was."""
+        return Path(self._folder_of(series_instance_uid), _file_name(copy))
+
+    def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
+        """Read a copy again; one that is not what was received goes to the quarantine.
+
+        One that is not there is not damaged.
+        """
+        path = str(self.path_of(series_instance_uid, copy))
         try:
-            return folder / min(os.listdir(folder))
-        except (OSError, ValueError) as error:
-            raise SeriesUnreadable("its files are not in the spool") from error
+            if not is_damaged(self._files, path):
+                return False
+            self._move_to_quarantine(path)
+        except FileNotFoundError:
+            return False
+        return True
 
-    def release(self, series_instance_uid: str, sop_instance_uids: Iterable[str]) -> None:
-        """Remove delivered instances, their conflicting copies, and the folder once it is empty."""
-        folder = f"{self._root}/{_hash(series_instance_uid)}"
-        released = {_hash(uid) for uid in sop_instance_uids}
-        with suppress(FileNotFoundError):
-            for name in os.listdir(folder):
-                if name.partition(".")[0] in released:
-                    os.unlink(f"{folder}/{name}")
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
+        """Remove what is delivered, and the folder once it is empty. What is gone is no error."""
+        folder = self._folder_of(series_instance_uid)
+        for copy in copies:
+            with suppress(FileNotFoundError):
+                self._files.unlink(f"{folder}/{_file_name(copy)}")
         with self._names, suppress(OSError):
-            os.rmdir(folder)
+            self._files.rmdir(folder)
             self._synced_folders.discard(folder)
 
     def recover(self) -> Iterator[Instance]:
-        """Yield every complete instance; what is not one of ours is left alone and logged."""
-        foreign = 0
-        for folder in os.scandir(self._root):
-            if not folder.is_dir(follow_symlinks=False):
-                foreign += 1
-                continue
-            for entry in os.scandir(folder.path):
-                instance = self._recovered(folder.name, entry)
-                if instance is None:
-                    foreign += 1
-                else:
-                    yield instance
-        if foreign:
-            _log.error("%d entries in the spool are not instances and are left alone", foreign)
-
-    def _publish(self, temporary: str, header: InstanceHeader) -> KeptAs:
-        """Move a finished file to its place, never over another. The order here is the promise.
-
-        The file itself is already synced; then the name is made, then the folder is synced. Only
-        when this returns may the instance be acknowledged.
-        """
-        folder = f"{self._root}/{_hash(header.series_instance_uid)}"
-        stem = f"{folder}/{_hash(header.sop_instance_uid)}"
-        number = 0
-        while not self._claim(temporary, folder, path := _copy_path(stem, number)):
+        """Yield every instance in the spool; what is not one goes to the quarantine."""
+        quarantined = 0
+        for path in self._entries():
             try:
-                is_same = is_same_data_set(temporary, path)
+                yield self._read(path)
             except FileNotFoundError:
-                # Its first copy was delivered and released a moment ago: the name is free again.
-                if os.path.lexists(path):
-                    raise
                 continue
-            if is_same:
-                os.unlink(temporary)
-                return self._known_copy(folder, number)
-            number += 1
-        if self._is_synced:
-            self._sync_folder(folder)
-        return KeptAs.CONFLICTING if number else KeptAs.NEW
+            except (OSError, NotPart10, HeaderUnreadable):
+                self._move_to_quarantine(path)
+                quarantined += 1
+        if quarantined:
+            _log.error(
+                "%d entries of the spool are damaged or not ours: they are in %s, and not counted",
+                quarantined,
+                self._quarantine,
+            )
 
-    def _known_copy(self, folder: str, number: int) -> KeptAs:
-        """Make sure of the copy that is there: its own thread may not have synced it yet."""
-        if self._is_synced:
-            # Without a folder there is no copy any more: it was delivered and released.
+    def _publish(self, temporary: str, header: InstanceHeader, digest: bytes) -> KeptAs:
+        """Give a finished and synced file its name, never over another, and sync the folder.
+
+        When this returns, the instance may be acknowledged. Raises OSError; then it has no name.
+        """
+        folder = self._folder_of(header.series_instance_uid)
+        path = f"{folder}/{_file_name(InstanceCopy(header.sop_instance_uid, digest))}"
+        while not self._claim(temporary, folder, path):
+            # Nothing is removed from under a comparison but by a release: then the name is free.
             with suppress(FileNotFoundError):
+                if not is_same_data_set(self._files, temporary, path):
+                    raise FileExistsError(errno.EEXIST, "another content has the same digest")
+                self._files.unlink(temporary)
+                return KeptAs.REPEATED
+        try:
+            if self._is_synced:
                 self._sync_folder(folder)
-        return KeptAs.CONFLICTING if number else KeptAs.REPEATED
+        except OSError:
+            # Whether the name will last is not known: the file must not be met by a resend.
+            with suppress(OSError):
+                self._files.unlink(path)
+            raise
+        finally:
+            with self._names:
+                self._unsynced.discard(path)
+                self._names.notify_all()
+        return KeptAs.NEW
 
     def _claim(self, temporary: str, folder: str, path: str) -> bool:
+        """Rename the file; False if the name is taken, by a file that will last."""
         with self._names:
-            if os.path.lexists(path):
+            self._names.wait_for(lambda: path not in self._unsynced)
+            try:
+                self._files.lstat(path)
+            except FileNotFoundError:
+                pass
+            else:
                 return False
             try:
-                os.rename(temporary, path)
+                self._files.rename(temporary, path)
             except FileNotFoundError:
-                os.mkdir(folder, 0o700)
-                os.rename(temporary, path)
+                self._files.mkdir(folder, 0o700)
+                self._files.rename(temporary, path)
+            self._unsynced.add(path)
             return True
 
     def _sync_folder(self, folder: str) -> None:
         if folder not in self._synced_folders:
-            _fsync_path(self._root)
+            self._sync(self._root)
             self._synced_folders.add(folder)
-        _fsync_path(folder)
+        self._sync(folder)
 
-    def _recovered(self, folder_name: str, entry: os.DirEntry[str]) -> Instance | None:
+    def _sync(self, folder: str) -> None:
+        fd = self._files.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            fd = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(fd, "rb") as file:
-                meta = read_head(file)
-                head_size = file.tell()
-                header = self._scan(file, meta.transfer_syntax_uid)
-                status = os.fstat(fd)
-        except (OSError, NotPart10, HeaderUnreadable):
-            return None
-        stem = entry.name.removesuffix(_SUFFIX)
-        hash_of_instance, _, number = stem.partition(".")
-        if (_hash(header.series_instance_uid), _hash(header.sop_instance_uid)) != (
-            folder_name,
-            hash_of_instance,
-        ):
-            return None
-        return Instance(
-            header=header,
-            calling_ae_title=meta.source_ae_title,
-            size=status.st_size - head_size,
-            stored_at=datetime.fromtimestamp(status.st_mtime, UTC),
-            is_conflict=bool(number),
-        )
+            self._files.fsync(fd)
+        finally:
+            self._files.close(fd)
 
-    def _scan(self, file: BinaryIO, transfer_syntax_uid: str) -> InstanceHeader:
-        scanner = self._scanner_for(transfer_syntax_uid)
-        while piece := file.read(_SCAN_PIECE):
-            header = scanner.feed(piece)
-            if header is not None:
-                return header
-        return scanner.finish()
+    def _folder_of(self, series_instance_uid: str) -> str:
+        return f"{self._root}/{_hash(series_instance_uid.encode())}"
+
+    def _entries(self) -> Iterator[str]:
+        for name in self._files.listdir(self._root):
+            folder = f"{self._root}/{name}"
+            try:
+                if stat.S_ISDIR(self._files.lstat(folder).st_mode):
+                    yield from (f"{folder}/{entry}" for entry in self._files.listdir(folder))
+                else:
+                    yield folder
+            except FileNotFoundError:
+                continue
+
+    def _read(self, path: str) -> Instance:
+        with SpooledFile(self._files, path) as file:
+            instance = Instance(
+                header=file.header(self._scanner_for),
+                calling_ae_title=file.meta.source_ae_title,
+                size=file.seal.size,
+                stored_at=datetime.fromtimestamp(file.modified, UTC),
+                digest=file.seal.digest,
+                is_recovered=True,
+            )
+        if path != str(self.path_of(instance.header.series_instance_uid, instance.copy)):
+            raise NotPart10("its name is not that of its content")
+        return instance
+
+    def _move_to_quarantine(self, path: str) -> None:
+        """Move an entry out of the way, whatever it is: a link is moved, not followed."""
+        number = len(self._files.listdir(self._quarantine))
+        with self._names, suppress(FileNotFoundError):
+            while True:
+                target = f"{self._quarantine}/{number}"
+                self._files.lstat(target)
+                number += 1
+        self._files.rename(path, target)
 
 
-def _copy_path(stem: str, number: int) -> str:
-    return f"{stem}.{number}{_SUFFIX}" if number else f"{stem}{_SUFFIX}"
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _fsync_path(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _file_name(copy: InstanceCopy) -> str:
+    return _hash(b"%b\n%b" % (copy.sop_instance_uid.encode(), copy.digest)) + ".dcm"

@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from seriesgate.adapters.spool.part10 import ContentDigest, FileMeta, Seal, encode_head
 from seriesgate.gateway.ports import SpoolUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seriesgate.adapters.spool.file_operations import FileOperations
     from seriesgate.gateway.ports import KeptAs
     from seriesgate.series.model import InstanceHeader
 
+_OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_NO_SEAL = Seal(0, bytes(16))
+
 
 class IncomingPart10File:
-    """Implements `IncomingFile`: `head` in front, then the data set bit for bit as it comes.
+    """Implements `IncomingFile`: the data set bit for bit as it comes, then the head before it.
 
-    `publish` moves the finished temporary file to its place and says what was there before.
+    The head is written last, with size and digest of the data set: only a file that is whole has
+    one. `publish` moves the finished temporary file to its place.
     """
 
     def __init__(
         self,
+        files: FileOperations,
         path: str,
-        head: bytes,
-        publish: Callable[[str, InstanceHeader], KeptAs],
+        meta: FileMeta,
+        publish: Callable[[str, InstanceHeader, bytes], KeptAs],
         *,
         is_synced: bool,
     ) -> None:
         self.size = 0
+        self.digest = b""
+        self._files = files
         self._path = path
-        self._head = head
+        self._meta = meta
+        self._head_size = len(encode_head(replace(meta, seal=_NO_SEAL)))
+        self._content = ContentDigest(meta.transfer_syntax_uid)
         self._publish = publish
         self._is_synced = is_synced
         try:
-            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._fd = files.open(path, _OPEN, 0o600)
         except OSError as error:
             raise SpoolUnavailable(
                 f"cannot create a file in the spool: {error.strerror}"
@@ -44,29 +56,26 @@ class IncomingPart10File:
     def write(self, fragment: bytes | memoryview) -> None:
         """Append a fragment. Raises SpoolUnavailable."""
         try:
-            if self._head:
-                # One call for the head and the first fragment, which often is the whole data set.
-                written = os.writev(self._fd, (self._head, fragment)) - len(self._head)
-                if written < 0:
-                    self._write_all(self._head[written:])
-                    written = 0
-                self._head = b""
-            else:
-                written = os.write(self._fd, fragment)
-            if written < len(fragment):
-                self._write_all(memoryview(fragment)[written:])
+            self._write_at(self._head_size + self.size, fragment)
         except OSError as error:
             raise SpoolUnavailable(f"cannot write to the spool: {error.strerror}") from error
+        self._content.update(fragment)
         self.size += len(fragment)
 
     def keep(self, header: InstanceHeader) -> KeptAs:
-        """Make the file part of the spool. Raises SpoolUnavailable."""
+        """Make the file part of the spool. Raises SpoolUnavailable.
+
+        This order is the promise behind a C-STORE Success: the file is whole and synced, then it
+        gets its name, then the folder is synced (`publish`). Only then may it be acknowledged.
+        """
+        self.digest = self._content.digest()
         try:
+            self._write_at(0, encode_head(replace(self._meta, seal=Seal(self.size, self.digest))))
             if self._is_synced:
-                os.fsync(self._fd)
-            os.close(self._fd)
-            self._fd = -1
-            return self._publish(self._path, header)
+                self._files.fsync(self._fd)
+            fd, self._fd = self._fd, -1
+            self._files.close(fd)
+            return self._publish(self._path, header, self.digest)
         except OSError as error:
             # A failed fsync is final for this file: the kernel has dropped what it could not write,
             # and a second fsync would succeed without it.
@@ -75,13 +84,20 @@ class IncomingPart10File:
 
     def discard(self) -> None:
         """Close and remove the temporary file, if it is still there."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
         with suppress(OSError):
-            os.unlink(self._path)
+            if self._fd >= 0:
+                fd, self._fd = self._fd, -1
+                self._files.close(fd)
+        with suppress(OSError):
+            self._files.unlink(self._path)
 
-    def _write_all(self, data: bytes | memoryview) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+    def _write_at(self, offset: int, data: bytes | memoryview) -> None:
+        written = self._files.pwrite(self._fd, data, offset)
+        if written < len(data):
+            self._write_rest(offset + written, memoryview(data)[written:])
+
+    def _write_rest(self, offset: int, data: memoryview) -> None:
+        while data:
+            written = self._files.pwrite(self._fd, data, offset)
+            offset += written
+            data = data[written:]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO
 
+from xxhash import xxh3_128
+
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
 if TYPE_CHECKING:
@@ -21,14 +23,26 @@ _PREAMBLE = bytes(128)
 _HEAD_SIZE = len(_PREAMBLE) + len(PREFIX)
 _GROUP_LENGTH = struct.Struct("<HH2sHI")
 _SHORT_ELEMENT = struct.Struct("<HH2sH")
+_SEAL = struct.Struct("<Q16s")
 _META_GROUP = 0x0002
 # File Meta of real programs is a few hundred bytes; ours always is.
 _MAX_META_SIZE = 16 * 1024
-_COMPARE_PIECE = 256 * 1024
 
 
 class NotPart10(Exception):
     """A file does not begin with File Meta Information that this module can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """What the data set must be: its size in bytes, and the digest of its syntax and its bytes."""
+
+    size: int
+    digest: bytes
+
+    def to_bytes(self) -> bytes:
+        """Return the value of Private Information (0002,0102)."""
+        return _SEAL.pack(self.size, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +53,39 @@ class FileMeta:
     sop_instance_uid: str
     transfer_syntax_uid: str
     source_ae_title: str
+    seal: Seal | None = None
+
+
+class ContentDigest:
+    """Digests a data set while it comes; not for security, but fast: 10 GB/s and more.
+
+    The transfer syntax is part of it: the same bytes in another syntax are another content.
+    """
+
+    def __init__(self, transfer_syntax_uid: str) -> None:
+        self._hash = xxh3_128(transfer_syntax_uid.encode("ascii", "replace"))
+        self.update = self._hash.update
+
+    def digest(self) -> bytes:
+        """Return the digest of what came so far, DIGEST_SIZE bytes."""
+        return self._hash.digest()
 
 
 def encode_head(meta: FileMeta) -> bytes:
     """Return the 132 bytes before and the whole of the File Meta Information.
 
     Text that does not fit its element is cut: the File Meta describes the data set, it does not
-    replace it. The preamble is zero, so that a file is nothing but DICOM.
+    replace it. The preamble is zero, so that a file is nothing but DICOM. The length of the head
+    does not depend on what the seal says.
     """
     before, after = _encode_around(
         meta.sop_class_uid, meta.transfer_syntax_uid, meta.source_ae_title
     )
     instance = _encode_element(0x0003, b"UI", meta.sop_instance_uid, 128, b"\x00")
-    length = len(before) + len(instance) + len(after)
+    seal = b"" if meta.seal is None else _SEAL_ELEMENTS + meta.seal.to_bytes()
+    length = len(before) + len(instance) + len(after) + len(seal)
     group_length = _GROUP_LENGTH.pack(_META_GROUP, 0x0000, b"UL", 4, length)
-    return b"".join((_PREAMBLE, PREFIX, group_length, before, instance, after))
+    return b"".join((_PREAMBLE, PREFIX, group_length, before, instance, after, seal))
 
 
 @lru_cache(maxsize=256)
@@ -82,6 +114,12 @@ def _encode_element(element: int, vr: bytes, text: str, max_length: int, padding
     return _SHORT_ELEMENT.pack(_META_GROUP, element, vr, len(value)) + value
 
 
+# Private Information (PS3.10 7.1) is where a program may keep something of its own in a file.
+_SEAL_ELEMENTS = _encode_element(
+    0x0100, b"UI", IMPLEMENTATION_CLASS_UID, 64, b"\x00"
+) + struct.pack("<HH2sHI", _META_GROUP, 0x0102, b"OB", 0, _SEAL.size)
+
+
 def read_head(file: BinaryIO) -> FileMeta:
     """Read the head of a file; `file` then stands at the first byte of the data set.
 
@@ -96,16 +134,25 @@ def read_head(file: BinaryIO) -> FileMeta:
     body = file.read(size)
     if len(body) < size:
         raise NotPart10("the file ends inside its File Meta")
-    values = {
-        element: value.rstrip(b"\x00 ").decode("ascii", "replace")
-        for element, value in _decode_elements(body)
-    }
+    values = dict(_decode_elements(body))
     return FileMeta(
-        sop_class_uid=values.get(0x0002, ""),
-        sop_instance_uid=values.get(0x0003, ""),
-        transfer_syntax_uid=values.get(0x0010, ""),
-        source_ae_title=values.get(0x0016, ""),
+        sop_class_uid=_text(values, 0x0002),
+        sop_instance_uid=_text(values, 0x0003),
+        transfer_syntax_uid=_text(values, 0x0010),
+        source_ae_title=_text(values, 0x0016),
+        seal=_seal(values),
     )
+
+
+def _text(values: dict[int, bytes], element: int) -> str:
+    return values.get(element, b"").rstrip(b"\x00 ").decode("ascii", "replace")
+
+
+def _seal(values: dict[int, bytes]) -> Seal | None:
+    value = values.get(0x0102, b"")
+    if _text(values, 0x0100) != IMPLEMENTATION_CLASS_UID or len(value) != _SEAL.size:
+        return None
+    return Seal(*_SEAL.unpack(value))
 
 
 def _decode_elements(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -120,20 +167,3 @@ def _decode_elements(body: bytes) -> Iterator[tuple[int, bytes]]:
             raise NotPart10("an element of the File Meta is damaged")
         yield element, body[position : position + length]
         position += length
-
-
-def is_same_data_set(path: str, other_path: str) -> bool:
-    """Return whether two Part 10 files hold the same data set, bit for bit, in the same syntax.
-
-    Their File Meta may name different senders. Raises OSError.
-    """
-    with open(path, "rb") as file, open(other_path, "rb") as other:
-        try:
-            if read_head(file).transfer_syntax_uid != read_head(other).transfer_syntax_uid:
-                return False
-        except NotPart10:
-            return False
-        while piece := file.read(_COMPARE_PIECE):
-            if piece != other.read(len(piece)):
-                return False
-        return not other.read(1)

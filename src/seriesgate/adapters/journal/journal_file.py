@@ -1,0 +1,145 @@
+"""The SQLite file of the journal: opened, checked, brought forward, or put away when damaged."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from seriesgate.adapters.journal.schema import MIGRATIONS
+from seriesgate.gateway.ports import JournalFailed, JournalFull
+from seriesgate.startup import CannotStart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+# What SQLite keeps beside a database in WAL mode.
+_COMPANIONS = ("", "-wal", "-shm")
+_NOT_A_JOURNAL = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_WAL_PAGES = 1000
+
+
+class JournalUnusable(CannotStart):
+    """The journal cannot be opened, and putting it away would not be right."""
+
+
+class _Damaged(Exception):
+    pass
+
+
+def open_journal(path: Path, *, is_expected: bool) -> sqlite3.Connection:
+    """Return the one connection to the journal at `path`, durable at each commit.
+
+    A damaged file is put away beside it, and a new one begun: the gateway then rebuilds from the
+    spool what is not delivered. `is_expected` says that there must have been one: the loss is
+    logged. Only the calling thread may use the connection. Raises JournalUnusable.
+    """
+    if is_expected and not path.exists():
+        _log.error(
+            "the journal %s is lost: what is in the spool is reported anew, "
+            "what was delivered before is not remembered",
+            path,
+        )
+    try:
+        try:
+            return _opened(path)
+        except _Damaged as error:
+            kept = _put_away(path)
+            _log.error(
+                "the journal %s is damaged (%s) and kept as %s: what is in the spool is reported "
+                "anew, what was delivered before is not remembered",
+                path,
+                error,
+                kept,
+            )
+            return _opened(path)
+    except (OSError, sqlite3.Error, _Damaged) as error:
+        raise JournalUnusable(f"the journal {path} cannot be used: {error}") from error
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Turn the errors of SQLite into those of the port."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if _code(error) == sqlite3.SQLITE_FULL:
+            raise JournalFull(f"the journal cannot be written: {error}") from error
+        raise JournalFailed(f"the journal failed: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    _create_private(path)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+    try:
+        _configure(connection)
+        _check(connection)
+        _bring_forward(connection, path)
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if _code(error) in _NOT_A_JOURNAL:
+            raise _Damaged(str(error)) from error
+        raise
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_private(path: Path) -> None:
+    """SQLite would make a file that others can read: it holds the reports that are owed."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def _configure(connection: sqlite3.Connection) -> None:
+    # The only connection there is. Several on one WAL file can corrupt it before SQLite 3.51.3.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    for name, value, effective in (
+        ("journal_mode", "WAL", "wal"),
+        ("synchronous", "FULL", 2),
+        ("foreign_keys", "ON", 1),
+        ("wal_autocheckpoint", _WAL_PAGES, _WAL_PAGES),
+    ):
+        connection.execute(f"PRAGMA {name} = {value}")
+        # Read back: SQLite ignores what it can't do.
+        if connection.execute(f"PRAGMA {name}").fetchone()[0] != effective:
+            raise sqlite3.OperationalError(f"{name} cannot be set to {value}")
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    with closing(connection.execute("PRAGMA quick_check(1)")) as cursor:
+        verdict = cursor.fetchone()[0]
+    if verdict != "ok":
+        raise _Damaged(verdict.splitlines()[0])
+
+
+def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise JournalUnusable(
+            f"the journal {path} was written by a newer seriesgate (schema {version}): "
+            "run that version, or a newer one"
+        )
+    for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+        connection.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
+
+
+def _put_away(path: Path) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    kept = path.with_name(f"{path.name}.damaged-{stamp}")
+    for suffix in _COMPANIONS:
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(f"{kept}{suffix}")
+    return kept
+
+
+def _code(error: sqlite3.Error) -> int:
+    """Return the primary result code: the extended ones have it in their low byte."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -1,0 +1,149 @@
+"""How revisions, deliveries and their outcomes are written to the journal's tables, and read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from seriesgate.series.delivery import DeliveryState
+from seriesgate.series.description import SeriesDescription
+from seriesgate.series.model import InstanceCopy, InstanceSummary
+from seriesgate.series.revision import SeriesRevision
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from seriesgate.gateway.ports import Outcome
+    from seriesgate.series.delivery import Delivery
+
+
+def write_revision(
+    connection: sqlite3.Connection, revision: SeriesRevision, delivery: Delivery
+) -> None:
+    """Write a revision, what it adds, and its delivery."""
+    series_id = _write_series(connection, revision)
+    connection.executemany(
+        "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?)", _copy_rows(series_id, revision)
+    )
+    added = len(revision.added_instances)
+    connection.execute(
+        "INSERT INTO delivery (delivery_id, series_id, revision, added_instances, report, state,"
+        " attempt, reason, is_released) VALUES (?, ?, ?, ?, ?, ?, ?, '', 0)",
+        (
+            delivery.delivery_id,
+            series_id,
+            revision.revision,
+            added,
+            delivery.report.model_dump_json(exclude_none=True),
+            DeliveryState.PENDING,
+            delivery.attempt,
+        ),
+    )
+    add_to_total(connection, "closed", added)
+
+
+def write_outcome(connection: sqlite3.Connection, outcome: Outcome, at: datetime) -> None:
+    """Write down what became of one attempt."""
+    delivery_id, now = outcome.delivery.delivery_id, at.timestamp()
+    if outcome.failure is None:
+        connection.execute(
+            "UPDATE delivery SET state = ?, reason = '', settled_at = ?, died_at = NULL"
+            " WHERE delivery_id = ?",
+            (DeliveryState.DELIVERED, now, delivery_id),
+        )
+        return
+    state = DeliveryState.DEAD if outcome.is_final else DeliveryState.PENDING
+    connection.execute(
+        "UPDATE delivery SET state = ?, attempt = attempt + 1, reason = ?, died_at = ?"
+        " WHERE delivery_id = ?",
+        (state, outcome.failure.reason, now if outcome.is_final else None, delivery_id),
+    )
+
+
+def add_to_total(connection: sqlite3.Connection, name: str, value: int) -> None:
+    """Add to a running total."""
+    connection.execute(
+        "INSERT INTO total VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        (name, value),
+    )
+
+
+def read_revision(uid: str, row: Sequence[Any], copies: Sequence[Sequence[Any]]) -> SeriesRevision:
+    """Return the revision in a row of `series` and its rows of `copy`."""
+    study, patient_id, calling, number, inconsistent, damaged, first, last, closed, text = row
+    newest = [copy for copy in copies if copy[5] == number]
+    return SeriesRevision(
+        series_instance_uid=uid,
+        study_instance_uid=study,
+        patient_id=patient_id,
+        revision=number,
+        calling_ae_title=calling,
+        instances={
+            sop: InstanceSummary(size, instance_number, digest)
+            for sop, digest, is_conflict, size, instance_number, _ in copies
+            if not is_conflict
+        },
+        conflicting_copies=_conflicts(copies),
+        inconsistent_attributes=frozenset(json.loads(inconsistent)),
+        added_instances=frozenset(copy[0] for copy in newest if not copy[2]),
+        added_conflicts=_conflicts(newest),
+        damaged_instances=frozenset(json.loads(damaged)),
+        first_instance_at=datetime.fromisoformat(first),
+        last_instance_at=datetime.fromisoformat(last),
+        closed_at=datetime.fromisoformat(closed),
+        description=SeriesDescription(**json.loads(text)),
+    )
+
+
+def _write_series(connection: sqlite3.Connection, revision: SeriesRevision) -> int:
+    (series_id,) = connection.execute(
+        "INSERT INTO series (series_instance_uid, study_instance_uid, patient_id,"
+        " calling_ae_title, revision, inconsistent_attributes, damaged_instances,"
+        " first_instance_at, last_instance_at, closed_at, description)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (series_instance_uid) DO UPDATE SET revision = excluded.revision,"
+        " inconsistent_attributes = excluded.inconsistent_attributes,"
+        " damaged_instances = excluded.damaged_instances,"
+        " first_instance_at = excluded.first_instance_at,"
+        " last_instance_at = excluded.last_instance_at,"
+        " closed_at = excluded.closed_at, description = excluded.description"
+        " RETURNING series_id",
+        (
+            revision.series_instance_uid,
+            revision.study_instance_uid,
+            revision.patient_id,
+            revision.calling_ae_title,
+            revision.revision,
+            json.dumps(sorted(revision.inconsistent_attributes)),
+            json.dumps(sorted(revision.damaged_instances)),
+            revision.first_instance_at.isoformat(),
+            revision.last_instance_at.isoformat(),
+            revision.closed_at.isoformat(),
+            json.dumps(asdict(revision.description)),
+        ),
+    ).fetchone()
+    return int(series_id)
+
+
+def _copy_rows(series_id: int, revision: SeriesRevision) -> Iterable[tuple[object, ...]]:
+    for uid in revision.added_instances:
+        summary = revision.instances[uid]
+        yield (
+            series_id,
+            uid,
+            summary.digest,
+            False,
+            summary.size,
+            summary.instance_number,
+            revision.revision,
+        )
+    for copy in revision.added_conflicts:
+        yield (series_id, *copy, True, None, None, revision.revision)
+
+
+def _conflicts(copies: Sequence[Sequence[Any]]) -> frozenset[InstanceCopy]:
+    return frozenset(InstanceCopy(copy[0], copy[1]) for copy in copies if copy[2])

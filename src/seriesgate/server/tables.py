@@ -34,6 +34,8 @@ series_data = Table(
     Column("ClosedAt", UtcDateTime),
     Column("MissingInstanceNumbers", JSON, nullable=False),
     Column("ConflictingInstances", JSON, nullable=False),
+    Column("InconsistentAttributes", JSON, nullable=False),
+    Column("DamagedInstances", JSON, nullable=False),
     Column("ReceivedAt", UtcDateTime, nullable=False),
     Column("UpdatedAt", UtcDateTime, nullable=False),
 )

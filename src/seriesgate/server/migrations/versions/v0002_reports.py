@@ -55,6 +55,8 @@ def _create_series_data() -> sa.Table:
         sa.Column("ClosedAt", UtcDateTime),
         sa.Column("MissingInstanceNumbers", sa.JSON, nullable=False),
         sa.Column("ConflictingInstances", sa.JSON, nullable=False),
+        sa.Column("InconsistentAttributes", sa.JSON, nullable=False),
+        sa.Column("DamagedInstances", sa.JSON, nullable=False),
         sa.Column("ReceivedAt", UtcDateTime, nullable=False),
         sa.Column("UpdatedAt", UtcDateTime, nullable=False),
     )
@@ -121,7 +123,12 @@ def _row(old: dict[str, Any], now: datetime) -> dict[str, Any]:
         "CallingAETitle",
         "Gateway",
     )
-    lists: dict[str, list[Any]] = {"MissingInstanceNumbers": [], "ConflictingInstances": []}
+    lists: dict[str, list[Any]] = {
+        "MissingInstanceNumbers": [],
+        "ConflictingInstances": [],
+        "InconsistentAttributes": [],
+        "DamagedInstances": [],
+    }
     times = {"ReceivedAt": now, "UpdatedAt": now}
     return old | dict.fromkeys(optional_texts, "") | lists | times | {"Revision": 1}
 

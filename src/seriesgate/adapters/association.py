@@ -177,8 +177,11 @@ class Association:
         next_event = self._acceptor.next_event
         while (event := next_event()) is not NEED_DATA:
             self._handle(event)
-        is_between = not self._store.is_busy and self._acceptor.state is State.ESTABLISHED
-        if self._is_draining and is_between:
+        if (
+            self._is_draining
+            and not self._store.is_busy
+            and self._acceptor.state is State.ESTABLISHED
+        ):
             self._acceptor.send(Abort(), time.monotonic())
             self._end("aborted: the gateway stops")
 

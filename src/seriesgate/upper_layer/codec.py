@@ -49,6 +49,7 @@ _USER_INFORMATION = 0x50
 _PDU_HEADER = Struct(">BxI")
 _PDV_HEADER = Struct(">IBB")
 _FRAGMENT_HEADER = Struct(">BxIIBB")
+_P_DATA_TF = int(PduType.P_DATA_TF)
 _ASSOCIATE_FIXED = Struct(">H2x16s16s32s")
 _FOUR_BYTES = Struct(">BBBB")
 _AE_TITLE_SIZE = 16
@@ -89,7 +90,7 @@ def encode_fragment(context_id: int, *, is_command: bool, is_last: bool, data: b
     """Return a P-DATA-TF PDU that holds one fragment, in less time than `encode` needs."""
     control = is_command | is_last << 1
     size = len(data)
-    return _FRAGMENT_HEADER.pack(PduType.P_DATA_TF, size + 6, size + 2, context_id, control) + data
+    return _FRAGMENT_HEADER.pack(_P_DATA_TF, size + 6, size + 2, context_id, control) + data
 
 
 def _encode_p_data(pdu: PDataTf) -> bytes:

@@ -11,12 +11,19 @@ sys.path.insert(0, str(ROOT))
 from docs.generators import (  # noqa: E402 - needs the path above
     cli_reference,
     conformance_statement,
+    http_api_reference,
     settings_reference,
     upper_layer_states,
 )
 
 REFERENCE = ROOT / "docs" / "reference"
-_GENERATORS = (cli_reference, conformance_statement, settings_reference, upper_layer_states)
+_GENERATORS = (
+    cli_reference,
+    conformance_statement,
+    http_api_reference,
+    settings_reference,
+    upper_layer_states,
+)
 
 
 def pages() -> dict[Path, str]:

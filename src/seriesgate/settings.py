@@ -34,6 +34,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as SourceError
 
 from seriesgate.ae_title import checked_ae_title
+from seriesgate.webhook_secret import signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,6 +194,21 @@ class ServerToken(_Section):
     )
 
 
+class ServerWebhook(_Section):
+    """A URL that gets each change of a series."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    url: HttpUrl
+    secret: SecretStr
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> ServerWebhook:
+        signing_key(self.secret.get_secret_value())
+        if self.url.username or self.url.password:
+            raise ValueError("the URL must have no user name and no password in it")
+        return self
+
+
 def _token_alone(value: object) -> object:
     return {"token": value} if isinstance(value, str) else value
 
@@ -216,6 +232,11 @@ class ServerSettings(_ProgramSettings):
         (),
         description="tokens besides those of `seriesgate token`: the text alone, for `register` "
         "and `read`, or `{name, token, scopes}`",
+    )
+    webhooks: tuple[ServerWebhook, ...] = Field(
+        (),
+        description="URLs that get each change of a series, each `{name, url, secret}`; the secret "
+        "signs what they get",
     )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the certificate chain; with it the server speaks HTTPS"
@@ -242,6 +263,13 @@ class ServerSettings(_ProgramSettings):
         texts = [token.token.get_secret_value() for token in self.tokens]
         if len(set(texts)) < len(texts):
             raise ValueError("tokens: two of them are the same")
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_differ(self) -> ServerSettings:
+        names = [webhook.name for webhook in self.webhooks]
+        if len(set(names)) < len(names):
+            raise ValueError("webhooks: two of them have the same name")
         return self
 
 
@@ -310,7 +338,8 @@ def _explain(error: ValidationError) -> str:
                 lines.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
             case _:
                 message = problem["msg"].replace("Input should be", "must be")
-                # A token is a secret also when it is wrong.
-                given = "" if "token" in key else f" (it is {problem['input']!r})"
+                # A secret is one also when it is wrong.
+                is_secret = "token" in key or "webhook" in key
+                given = "" if is_secret else f" (it is {problem['input']!r})"
                 lines.append(f"{key}: {message}{given}")
     return "\n".join(lines)

@@ -167,3 +167,32 @@ def test_password_of_the_database_is_used_but_not_shown(url, shown):
     assert settings.server.database_url == url
     assert settings.model_dump(mode="json")["server"]["database_url"] == shown
     assert without_password(url) == shown
+
+
+def webhook(**changes):
+    return {"name": "ris", "url": "https://ris.example.org/hook", "secret": "k" * 24} | changes
+
+
+def test_webhooks():
+    (found,) = load_settings(flags={"server": {"webhooks": [webhook()]}}).server.webhooks
+    assert (found.name, str(found.url)) == ("ris", "https://ris.example.org/hook")
+    assert "kkk" not in str(found.model_dump(mode="json"))
+
+
+@pytest.mark.parametrize(
+    "webhooks",
+    [
+        [webhook(), webhook()],
+        [webhook(secret="hush")],
+        [webhook(secret="whsec_hush")],
+        [webhook(secret=["hush"])],
+        [webhook(url="ftp://ris.example.org/hush")],
+        [webhook(url="https://user:hush@ris.example.org/")],
+        [webhook(name="a b hush")],
+        [{"name": "ris", "secret": "hush"}],
+    ],
+)
+def test_wrong_webhook_is_named_but_not_shown(webhooks):
+    message = complaint({"server": {"webhooks": webhooks}})
+    assert "webhooks" in message
+    assert "hush" not in message

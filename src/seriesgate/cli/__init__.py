@@ -7,7 +7,7 @@ import sys
 import typer
 
 from seriesgate import __version__
-from seriesgate.cli import config, db, run, series, token
+from seriesgate.cli import config, db, run, series, token, webhooks
 from seriesgate.cli.echo import echo
 from seriesgate.cli.send import send
 
@@ -26,6 +26,7 @@ app.command()(run.server)
 app.command()(send)
 app.command()(echo)
 app.add_typer(series.app, name="series")
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")
 app.add_typer(config.app, name="config")

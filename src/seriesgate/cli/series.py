@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seriesgate.cli.options import ConfigFile, settings_or_exit
+from seriesgate.cli.options import EXIT_USAGE, ConfigFile, fail, settings_or_exit
 from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, not_ours
 
 app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
@@ -29,21 +29,50 @@ _COLUMNS = (
     ("SeriesInstanceUID", "series", None),
 )
 
+_PAGE = 1000
+
 
 @app.command("list")
 def list_series(
     config: ConfigFile = None,
     server_url: ServerUrl = None,
     token: Token = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many series.")] = 100,
+    patient_id: Annotated[str | None, typer.Option(help="Of this PatientID.")] = None,
+    study: Annotated[str | None, typer.Option(help="Of this StudyInstanceUID.")] = None,
+    accession_number: Annotated[str | None, typer.Option(help="Of this number.")] = None,
+    modality: Annotated[str | None, typer.Option(help="Of this modality.")] = None,
+    gateway: Annotated[str | None, typer.Option(help="From this gateway.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="With this text in a name, an ID or a description.")
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(help="That came at this time or later: 2026-01-01 or with T10:00:00Z."),
+    ] = None,
+    before: Annotated[str | None, typer.Option(help="That came before this time.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The other order.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many series.")] = 100,
+    every: Annotated[bool, typer.Option("--all", help="All of them, whatever --limit is.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the series that are registered, the latest first.
 
-    Example: seriesgate series list --limit 10
+    Example: seriesgate series list --modality MR --since 2026-01-01 --limit 10
     """
     settings = settings_or_exit(config, gateway__server_url=server_url).gateway
-    rows = _fetch(ServerApi(settings, token), limit)
+    query = {
+        "PatientID": patient_id,
+        "StudyInstanceUID": study,
+        "AccessionNumber": accession_number,
+        "Modality": modality,
+        "Gateway": gateway,
+        "text": text,
+        "received_from": _moment("--since", since),
+        "received_before": _moment("--before", before),
+        "sort": "ReceivedAt" if oldest_first else None,
+    }
+    given = {name: value for name, value in query.items() if value is not None}
+    rows = _fetch(ServerApi(settings, token), given, None if every else limit)
     if as_json:
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -75,9 +104,31 @@ def _shown(row: dict[str, Any], field: str) -> str:
     return str(value)
 
 
-def _fetch(api: ServerApi, limit: int) -> list[dict[str, Any]]:
-    answer = api.request("GET", "/series", params={"limit": limit})
+def _moment(option: str, text: str | None) -> str | None:
+    """Give a time as the server takes it; one without a time zone is local."""
+    if text is None:
+        return None
     try:
-        return list(answer["series"])
-    except (KeyError, TypeError) as error:
-        raise not_ours(f"the server at {api.url}") from error
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError) as error:
+        raise fail(
+            f"{option} must be like 2026-01-01 or 2026-01-01T10:00:00Z", EXIT_USAGE
+        ) from error
+
+
+def _fetch(api: ServerApi, query: dict[str, str], limit: int | None) -> list[dict[str, Any]]:
+    """Follow the pages until there are enough; None means all."""
+    rows: list[dict[str, Any]] = []
+    cursor: dict[str, str] = {}
+    while limit is None or len(rows) < limit:
+        most = _PAGE if limit is None else min(_PAGE, limit - len(rows))
+        page = api.request("GET", "/series", params={**query, **cursor, "limit": most})
+        try:
+            rows += page["series"]
+            following = page["next_cursor"]
+        except (KeyError, TypeError) as error:
+            raise not_ours(f"what answers at {api.url}") from error
+        if following is None:
+            break
+        cursor = {"cursor": following}
+    return rows

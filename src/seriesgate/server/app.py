@@ -17,9 +17,10 @@ from seriesgate.server.response_headers import ResponseHeadersMiddleware
 from seriesgate.server.routes import description, events, health, qido, series, summaries
 from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
+from seriesgate.server.routes import webhooks as webhooks_routes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
     from fastapi import FastAPI
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
     from seriesgate.server.metrics import ServerMetrics
     from seriesgate.server.store import SeriesStore
     from seriesgate.server.tokens import TokenStore
+    from seriesgate.server.webhooks import WebhookDispatcher
 
 _ROUTERS = (
     series.router,
     summaries.router,
     events.router,
     qido.router,
+    webhooks_routes.router,
     health.router,
     tokens_routes.router,
     metrics_routes.router,
@@ -60,6 +63,7 @@ def create_app(
     authentication: Authentication,
     metrics: ServerMetrics,
     *,
+    webhooks: Sequence[WebhookDispatcher] = (),
     log_requests: bool = False,
     clock: Callable[[], datetime] = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -68,20 +72,25 @@ def create_app(
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for.
-    `metrics` counts; with `log_requests` there is a line in the log for each request. `clock` gives
-    aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
+    `metrics` counts; `webhooks` run while the app does; with `log_requests` there is a line in the
+    log for each request. `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds)
+    bound each request's body.
     """
     feed = ChangeFeed(store)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        following = asyncio.create_task(feed.run())
+        tasks = [asyncio.create_task(feed.run())]
+        tasks += [asyncio.create_task(each.run(feed)) for each in webhooks]
         try:
             yield
         finally:
             feed.close()
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for each in webhooks:
+                await each.sender.close()
             await store.close()
 
     app = _App(
@@ -106,6 +115,7 @@ def create_app(
     app.state.log_requests = log_requests
     app.state.feed = feed
     app.state.streams = events.Streams()
+    app.state.webhooks = {each.sender.target.name: each for each in webhooks}
     for router in _ROUTERS:
         # Not include_router: it keeps the router, and every request is then matched twice.
         app.router.routes.extend(router.routes)

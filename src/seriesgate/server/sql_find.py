@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 EXAMINED = 20_000
 """How many series one query looks at. A walk over so many takes some 20 ms."""
-EXAMINED_ELSEWHERE = 2_000
+EXAMINED_ELSEWHERE = 1_000
 """The same where a condition has to look up each of them in another place."""
 
 _INDEX = series_index.c

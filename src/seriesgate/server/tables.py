@@ -82,7 +82,8 @@ series_index = Table(
     Column("FirstOfStudy", BinaryText),
     Column("FirstOfPatient", BinaryText),
     Column("SearchText", BinaryText, nullable=False),
-    # The last columns of these two let a study or patient be summed up from the index alone.
+    # What stands behind is read from the index alone: sums of a study or patient, and which of a
+    # gateway's series have a modality.
     Index(
         "ix_series_index_study", "StudyInstanceUID", *_NEWEST, "ModalityKey", "InstancesInSeries"
     ),
@@ -90,7 +91,7 @@ series_index = Table(
     Index("ix_series_index_name", "NameKey", *_NEWEST),
     Index("ix_series_index_accession", "AccessionKey", *_NEWEST),
     Index("ix_series_index_study_date", "StudyDateKey", *_NEWEST),
-    Index("ix_series_index_gateway", "GatewayKey", *_NEWEST),
+    Index("ix_series_index_gateway", "GatewayKey", *_NEWEST, "ModalityKey"),
     Index("ix_series_index_modality", "ModalityKey", *_NEWEST),
     Index("ix_series_index_first_of_study", "FirstOfStudy", unique=True),
     Index("ix_series_index_first_of_patient", "FirstOfPatient", unique=True),
@@ -136,4 +137,27 @@ minute_counts = Table(
     Column("Minute", UtcDateTime, primary_key=True),
     Column("Series", BigInteger, nullable=False),
     Column("Instances", BigInteger, nullable=False),
+)
+
+# How far in the changes the queue of a webhook is, and what is owed to it up to there.
+webhook_positions = Table(
+    "webhook_positions",
+    metadata,
+    Column("Webhook", BinaryText, primary_key=True),
+    Column("Sequence", BigInteger, nullable=False),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("Webhook", BinaryText, primary_key=True),
+    Column("Sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("SeriesInstanceUID", BinaryText, nullable=False),
+    Column("State", BinaryText, nullable=False),
+    Column("Attempt", Integer, nullable=False),
+    # When the next attempt may be made; while one is, when others may take it for lost.
+    Column("DueAt", UtcDateTime, nullable=False),
+    Column("Reason", BinaryText),
+    Index("ix_webhook_deliveries_due", "Webhook", "State", "DueAt", "Sequence"),
+    Index("ix_webhook_deliveries_series", "Webhook", "SeriesInstanceUID", "Sequence"),
 )

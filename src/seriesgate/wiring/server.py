@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from seriesgate.listener import address_of, bind_listener
+from seriesgate.series.delivery import RetryPolicy
 from seriesgate.server.app import create_app
 from seriesgate.server.authentication import Authentication
 from seriesgate.server.database import open_store, utc_now
@@ -17,9 +19,12 @@ from seriesgate.server.failure_limit import FailureLimit
 from seriesgate.server.metrics import ServerMetrics
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
+from seriesgate.server.webhook_queue import WebhookQueue
+from seriesgate.server.webhooks import WebhookDispatcher, WebhookSender, WebhookTarget
 from seriesgate.settings import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.tls import server_context
+from seriesgate.webhook_secret import signing_key
 
 if TYPE_CHECKING:
     import ssl
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from seriesgate.settings import ServerSettings, ServerToken
+    from seriesgate.settings import ServerSettings, ServerToken, ServerWebhook
 
 # How long a request under way may take to end once the server is told to stop, in seconds.
 _DRAIN_GRACE = 10
@@ -84,7 +89,20 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
         fixed=[*grants, *(_grant(token) for token in settings.tokens)],
         always=not is_loopback(settings.host),
     )
-    return create_app(store, tokens, authentication, metrics, log_requests=settings.access_log)
+    return create_app(
+        store,
+        tokens,
+        authentication,
+        metrics,
+        webhooks=[_webhook(webhook, WebhookQueue(store.database)) for webhook in settings.webhooks],
+        log_requests=settings.access_log,
+    )
+
+
+def _webhook(settings: ServerWebhook, queue: WebhookQueue) -> WebhookDispatcher:
+    key = signing_key(settings.secret.get_secret_value())
+    sender = WebhookSender(WebhookTarget(settings.name, str(settings.url), key), utc_now)
+    return WebhookDispatcher(sender, queue, RetryPolicy(), utc_now, random.random)
 
 
 async def _refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:

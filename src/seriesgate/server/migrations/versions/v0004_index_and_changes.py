@@ -21,7 +21,7 @@ _INDEXES = {
     "name": ["NameKey", *_NEWEST],
     "accession": ["AccessionKey", *_NEWEST],
     "study_date": ["StudyDateKey", *_NEWEST],
-    "gateway": ["GatewayKey", *_NEWEST],
+    "gateway": ["GatewayKey", *_NEWEST, "ModalityKey"],
     "modality": ["ModalityKey", *_NEWEST],
 }
 

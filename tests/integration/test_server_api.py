@@ -263,3 +263,10 @@ def test_openapi_documents_every_answer_with_a_model(client):
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
 def test_no_page_that_loads_scripts_from_elsewhere(client, path):
     assert_problem(client.get(path), 404)
+
+
+def test_integer_may_be_written_as_a_float(client):
+    """JSON knows one kind of number; some clients write 10.0 for 10."""
+    answer = client.register(InstancesInSeries=10.0)
+    assert answer.status_code == 201
+    assert answer.text.count('"InstancesInSeries":10,') == 1

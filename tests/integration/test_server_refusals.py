@@ -94,7 +94,8 @@ def test_missing_field_is_named(client, field):
         ("InstancesInSeries", -1),
         ("InstancesInSeries", 2**31),
         ("InstancesInSeries", "10"),
-        ("InstancesInSeries", 10.0),
+        ("InstancesInSeries", 10.5),
+        ("InstancesInSeries", 1e300),
         ("InstancesInSeries", True),
         ("InstancesInSeries", SECRET),
         ("Revision", 0),
@@ -119,6 +120,20 @@ def test_item_of_a_list_is_named(client):
     answer = client.register(MissingInstanceNumbers=[1, SECRET])
     assert_problem(answer, 422, "MissingInstanceNumbers.1")
     assert SECRET not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("field", "item"),
+    [
+        ("MissingInstanceNumbers", 2**31),
+        ("MissingInstanceNumbers", 10**2000),
+        ("ConflictingInstances", "1" * 129),
+        ("ConflictingInstances", "1\n2"),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_items_of_lists_are_bounded(client, field, item):
+    assert_problem(client.register(**{field: [item]}), 422, f"{field}.0")
 
 
 def test_list_of_errors_is_bounded(client):

@@ -21,6 +21,7 @@ _Uid = Annotated[
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _Text = Annotated[str, StringConstraints(max_length=1024, pattern=_TEXT)]
 _Keyword = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z]+$")]
+_InstanceNumber = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # PS3.5 6.2, IS
 _Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -29,6 +30,11 @@ def _integer_as_text(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return value
+
+
+def _integral(value: Any) -> Any:
+    """Take 10.0 for 10: in JSON Schema they are the same integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Series(BaseModel):
@@ -49,9 +55,9 @@ class Series(BaseModel):
         examples=["A/17"],
     )
     StudyInstanceUID: _Uid = Field(description="(0020,000D)", examples=["1.2.840.113619.2.2"])
-    InstancesInSeries: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)] = Field(
-        description="number of distinct SOP Instance UIDs received so far", examples=[176]
-    )
+    InstancesInSeries: Annotated[
+        int, Field(ge=1, le=2**31 - 1, strict=True), BeforeValidator(_integral)
+    ] = Field(description="number of distinct SOP Instance UIDs received so far", examples=[176])
 
     Revision: Annotated[int, Field(ge=1, le=2**31 - 1)] = Field(
         default=1, description="1 for the first closing of the series, one more for each later one"
@@ -81,7 +87,7 @@ class Series(BaseModel):
     ClosedAt: AwareDatetime | None = Field(
         default=None, description="when this revision was closed: the quiet period had passed"
     )
-    MissingInstanceNumbers: Annotated[list[int], Field(max_length=1000)] = Field(
+    MissingInstanceNumbers: Annotated[list[_InstanceNumber], Field(max_length=1000)] = Field(
         default_factory=list,
         description="holes between the least and the greatest (0020,0013), at most 1000 of them",
     )

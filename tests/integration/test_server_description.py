@@ -58,6 +58,8 @@ def description(tmp_path_factory):
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_every_answer_is_as_described(description, mode):
     names = []
+    if mode is GenerationMode.POSITIVE:
+        description = description.exclude(path="/events")  # an endless answer; has its own tests
     for operation in description.get_all_operations():
         asked(operation.ok(), mode)
         names.append(operation.ok().label)

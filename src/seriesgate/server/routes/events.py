@@ -26,7 +26,7 @@ _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "`id` is the number of a change, `event` is `created` or `updated`, `data` "
         "the row of the series after it, as JSON",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {"type": "object"}}},
     }
 }
 

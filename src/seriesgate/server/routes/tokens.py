@@ -35,7 +35,7 @@ class WantedToken(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=NAME_PATTERN, description="who will use it", examples=["ward-3"])
-    scopes: set[Scope] = Field(min_length=1)
+    scopes: list[Scope] = Field(min_length=1, max_length=10)
 
 
 class KnownToken(BaseModel):

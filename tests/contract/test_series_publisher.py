@@ -6,15 +6,13 @@ import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-import httpx
 import pytest
 from tests.examples import report
 from tests.fakes import ScriptedPublisher
+from tests.serving import serving
 
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.series.delivery import Delivery, FailureKind, PublishFailure, delivery_id_of
-from seriesgate.settings import ServerSettings
-from seriesgate.wiring.server import server_app
 
 
 def delivery(**attributes):
@@ -32,13 +30,8 @@ async def scripted(_tmp_path):
 
 @asynccontextmanager
 async def http(tmp_path):
-    app = server_app(ServerSettings(database_url=f"sqlite:///{tmp_path}/series_data.db"))
-    async with app.router.lifespan_context(app):
-        publisher = HttpPublisher(
-            "http://server",
-            lambda: datetime.now(UTC),
-            transport=httpx.ASGITransport(app),
-        )
+    with serving(f"sqlite:///{tmp_path}/series_data.db") as port:
+        publisher = HttpPublisher(f"http://127.0.0.1:{port}", lambda: datetime.now(UTC))
         yield publisher
         await publisher.close()
 

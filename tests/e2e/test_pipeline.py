@@ -232,7 +232,6 @@ def test_series_sent_twice_to_a_gateway_without_a_server_survives_its_death(tmp_
         "gateway",
         f"--scp-port={port}",
         f"--server-url=http://127.0.0.1:{free_port()}",
-        "--quiet-period=0.2",
         cwd=tmp_path,
     )
     try:

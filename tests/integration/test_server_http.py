@@ -10,20 +10,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
 
 import pytest
-import uvicorn
+from tests.serving import serving
 from tests.unit.server.examples import FIVE_FIELDS
-
-from seriesgate.listener import bind_listener
-from seriesgate.settings import ServerSettings
-from seriesgate.wiring.server import server_app
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HEAD = b"POST /series HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\n"
 SERVE = """
@@ -47,21 +38,6 @@ def url(tmp_path):
 def port(url):
     with serving(url) as port:
         yield port
-
-
-@contextlib.contextmanager
-def serving(url: str) -> Iterator[int]:
-    """Serve a database from a thread of this process; give the port."""
-    with bind_listener("127.0.0.1", 0) as listener:
-        app = server_app(ServerSettings(database_url=url))
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join()
 
 
 def post(connection, **fields):

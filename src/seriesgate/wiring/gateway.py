@@ -132,9 +132,9 @@ class _Gateway:
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Receive, close, deliver and let go until `stop` is set."""
         scp = _storage_scp(self._settings, self._intake)
-        # Whoever wants to send need not wait until a full spool is read.
-        on_ready(f"{self._settings.ae_title} at {scp.start()}")
         try:
+            # Whoever wants to send need not wait until a full spool is read.
+            on_ready(f"{self._settings.ae_title} at {scp.start()}")
             await _run_until(
                 stop, self._recover_and_close(), self._dispatcher.run(), self._retention.run()
             )

@@ -28,7 +28,7 @@ SEEDS: dict[str, list[bytes]] = {
         *(p[:1] + p[6:] for p in (wire.A_RELEASE_RQ, wire.A_ABORT_BY_USER, wire.A_ASSOCIATE_RJ)),
         _ECHO[:1] + _ECHO[6:],
     ],
-    "command_set": [wire.c_echo_rq(), wire.c_store_rq()],
+    "command_set": [wire.c_echo_rq() * 2, wire.c_store_rq() * 2],
     "conversation": [
         wire.associate_rq() + _ECHO + wire.A_RELEASE_RQ,
         wire.associate_rq() + _STORE + _BOTH_IN_ONE + wire.A_RELEASE_RQ,

@@ -13,7 +13,7 @@ from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.codec import decode, encode
-from seriesgate.upper_layer.dimse import decode_command_set
+from seriesgate.upper_layer.dimse import CommandDecoder, CommandSet, decode_command_set
 from seriesgate.upper_layer.errors import PeerViolation
 from seriesgate.upper_layer.events import (
     NEED_DATA,
@@ -62,11 +62,19 @@ def pdu(data: bytes) -> None:
 
 
 def command_set(data: bytes) -> None:
-    """Decode a command set."""
+    """Decode two command sets; the first must not change what the decoder makes of the second."""
+    middle = len(data) // 2
+    decoder = CommandDecoder()
+    for half in (data[:middle], data[middle:]):
+        if _decoded(decoder.decode, half) != _decoded(decode_command_set, half):
+            raise AssertionError("what was remembered changed the command set")
+
+
+def _decoded(decode_one: Callable[[bytes], CommandSet], data: bytes) -> CommandSet | None:
     try:
-        decode_command_set(data)
+        return decode_one(data)
     except PeerViolation:
-        return
+        return None
 
 
 def conversation(data: bytes) -> None:

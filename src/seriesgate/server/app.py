@@ -80,6 +80,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        for each in webhooks:
+            await each.begin()
         tasks = [asyncio.create_task(feed.run())]
         tasks += [asyncio.create_task(each.run(feed)) for each in webhooks]
         try:

@@ -127,6 +127,10 @@ class WebhookDispatcher:
         self._jitter = jitter
         self._settled = asyncio.Event()
 
+    async def begin(self) -> None:
+        """Make sure that the queue has a place for the webhook: it gets all changes from now on."""
+        await self._claim(0)
+
     async def run(self, feed: ChangeFeed) -> None:
         """Deliver until the feed closes; then finish what is under way.
 
@@ -136,10 +140,11 @@ class WebhookDispatcher:
             running: set[asyncio.Task[None]] = set()
             while not feed.closing.is_set():
                 self._settled.clear()
-                for claim in await self._claim(_CONCURRENCY - len(running)):
-                    task = attempts.create_task(self._attempt(claim))
-                    running.add(task)
-                    task.add_done_callback(running.discard)
+                if free := _CONCURRENCY - len(running):
+                    for claim in await self._claim(free):
+                        task = attempts.create_task(self._attempt(claim))
+                        running.add(task)
+                        task.add_done_callback(running.discard)
                 await self._wait(feed)
 
     def wake(self) -> None:
@@ -147,8 +152,6 @@ class WebhookDispatcher:
         self._settled.set()
 
     async def _claim(self, limit: int) -> list[Claim]:
-        if limit == 0:
-            return []
         try:
             return await self.queue.claim(self.sender.target.name, self._utcnow(), limit=limit)
         except (StoreUnavailable, IntegrityError):

@@ -128,9 +128,12 @@ def test_sums_are_read_from_an_index(database, read):
 
 
 def test_changes_are_read_from_where_the_reader_is(database):
-    (plan,) = plans(database, lambda connection: read_changes(connection, ROWS - 5, 10))
-    assert "Seq Scan" not in plan
-    assert "SCAN" not in plan
+    found = plans(database, lambda connection: read_changes(connection, ROWS - 5, 10))
+    assert len(found) == 3
+    for plan in found:
+        assert "Seq Scan" not in plan
+        assert "SCAN" not in plan
+        assert "Join" not in plan  # a planner may choose one that reads whole tables
 
 
 def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):

@@ -146,6 +146,7 @@ def test_two_servers_share_the_work(postgresql):
         await queues[0].claim("ris", START, limit=1)
         for number in range(40):
             await stores[0].register(report(SeriesInstanceUID=f"1.{number}"))
+        await queues[1].claim("ris", START, limit=0)  # each change has its row now
         claims = await asyncio.gather(
             *(queues[number % 2].claim("ris", START, limit=3) for number in range(30))
         )

@@ -162,7 +162,7 @@ def test_nothing_listens_there():
 def test_plain_http_where_tls_is_expected():
     async def scenario():
         async with http_stub(respond(200)) as stub:
-            return await send(stub.url.replace("http:", "https:"))
+            return await send(stub.url.replace("http:", "https:"), total_timeout=0.2)
 
     assert asyncio.run(scenario()).kind is FailureKind.TRANSIENT
 

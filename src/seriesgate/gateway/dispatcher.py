@@ -80,6 +80,7 @@ class SeriesDispatcher:
         Stops by cancellation, or when the journal fails. A cancelled attempt is not settled: its
         delivery is still owed and is resumed at the next start, with the same idempotency key.
         """
+        await self._journal_thread(self._revive_dead_letters)
         for owed in await self._journal_thread(self._journal.undelivered):
             self.resume(owed)
         async with asyncio.TaskGroup() as attempts:
@@ -89,6 +90,11 @@ class SeriesDispatcher:
                 self._start_due(attempts)
                 until = self._schedule.next_due() if self._free_slots else None
                 await self._clock.wait(self._changed, until)
+
+    def _revive_dead_letters(self) -> None:
+        """Whoever has put the server right and starts the gateway again wants them delivered."""
+        for letter in self._journal.dead_letters():
+            self._journal.revive(letter.delivery_id)
 
     def _start_due(self, attempts: asyncio.TaskGroup) -> None:
         now = self._clock.monotonic()
@@ -144,8 +150,8 @@ class SeriesDispatcher:
             case GiveUp():
                 self._schedule.remove(owed, self._clock.monotonic())
                 _log.error(
-                    "delivery %s is a dead letter, its files are kept "
-                    "(seriesgate outbox list, retry, discard): %s",
+                    "delivery %s is a dead letter, its files are kept; "
+                    "a restart tries it again: %s",
                     delivery.short_id,
                     failure.reason,
                 )

@@ -232,6 +232,20 @@ def test_many_deliveries_are_read_from_the_journal_when_they_are_due(monkeypatch
     asyncio.run(scenario())
 
 
+def test_restart_tries_dead_letters_again():
+    async def scenario():
+        bench = Bench(REFUSED)
+        async with bench.running():
+            bench.dispatcher.deliver(bench.record())
+            await settle()
+            assert bench.count(DeliveryState.DEAD) == 1
+        async with bench.running():
+            assert bench.published() == [("1.2", 1), ("1.2", 2)]
+            assert bench.count(DeliveryState.DELIVERED) == 1
+
+    asyncio.run(scenario())
+
+
 def test_revived_dead_letter_is_sent_again():
     async def scenario():
         bench = Bench(REFUSED)

@@ -286,7 +286,7 @@ texts = st.text(st.sampled_from("ab*?[]%_\\^ Ä\ud7ff\U0010ffff"), min_size=1, m
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(texts, min_size=1, max_size=5), texts)
 def test_wildcards_match_as_in_memory(stores, values, pattern):

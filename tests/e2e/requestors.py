@@ -164,7 +164,7 @@ def _give_back_answers(association: Association) -> None:
     def give_back(msg: DimseServiceType, context_id: int) -> None:
         association.dimse.msg_queue.put((context_id, msg))
 
-    association._serve_request = give_back
+    association._serve_request = give_back  # type: ignore[method-assign]
 
 
 def pynetdicom2(receiver: Receiver, path: Path) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from asyncio import run
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,7 +15,7 @@ from tests.integration.running_server import read_events, running_server
 from tests.unit.server.examples import report, ticking_clock
 
 from seriesgate.server.change_feed import ChangeFeed
-from seriesgate.server.event_stream import EventStreamResponse, events
+from seriesgate.server.event_stream import events
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -173,32 +172,3 @@ def test_reader_far_behind_reads_all_from_the_database():
             assert position == 1500
 
     run(scenario())
-
-
-def test_slow_reader_is_cut_off(caplog):
-    async def scenario():
-        finished = threading.Event()
-        stuck = asyncio.Event()
-        sent = []
-
-        async def send(message):
-            sent.append(message["type"])
-            if message["type"] == "http.response.body":
-                await stuck.wait()
-
-        async def receive():
-            await stuck.wait()
-
-        async def pieces():
-            while True:
-                yield "x"
-
-        response = EventStreamResponse(pieces(), finished.set, send_timeout=0.001)
-        await response({}, receive, send)
-        assert finished.is_set()
-        assert sent == ["http.response.start", "http.response.body"]
-
-    run(scenario())
-    assert [record.getMessage() for record in caplog.records] == [
-        "a reader of /events was too slow and is cut off"
-    ]

@@ -17,14 +17,18 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 _MISCONFIGURED = frozenset({401, 403, 404, 405, 407, 421, 426, 501, 505, 511})
 
 
-def failure_of(status: int, retry_after: str, now: datetime) -> PublishFailure | None:
+def failure_of(
+    status: int, retry_after: str, now: datetime, *, peer: str = "the receiver"
+) -> PublishFailure | None:
     """Judge an answer by its status and its Retry-After header; None for success.
+
+    `now` is the time of day, for a Retry-After that is a date; `peer` is who answered.
 
     A redirect is not followed: it would take patient data to an address that nobody has set.
     """
     if 200 <= status < 300:  # noqa: PLR2004 - the class of success
         return None
-    reason = f"the receiver answered {_named(status)}"
+    reason = f"{peer} answered {_named(status)}"
     if status in _MISCONFIGURED or 300 <= status < 400:  # noqa: PLR2004 - the class of redirects
         kind = FailureKind.MISCONFIGURED
     elif 400 <= status < 500 and status not in _TRANSIENT:  # noqa: PLR2004 - of refusals

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment shows proxies and readers that the stream lives."""
-SEND_TIMEOUT = 20.0
-"""A reader that takes no data for so many seconds is cut off; it can come back where it was."""
 _RECONNECT_MS = 2000
 _COMMENT = ":\n\n"
-
-_log = logging.getLogger(__name__)
 
 
 async def events(
@@ -60,25 +55,18 @@ def _event(change: Change) -> str:
 
 
 class EventStreamResponse(Response):
-    """Sends a stream until it ends, the reader goes, or takes nothing for `send_timeout` seconds.
+    """Sends a stream until it ends or the reader goes; then `finished` is called.
 
-    `finished` is called at the end, whatever the end was.
+    A reader that takes nothing is cut off by its connection (see `http_connection`).
     """
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self,
-        pieces: AsyncIterator[str],
-        finished: Callable[[], None],
-        *,
-        send_timeout: float = SEND_TIMEOUT,
-    ) -> None:
+    def __init__(self, pieces: AsyncIterator[str], finished: Callable[[], None]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
         del self.headers["content-length"]
         self._pieces = pieces
         self._finished = finished
-        self._send_timeout = send_timeout
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -91,19 +79,13 @@ class EventStreamResponse(Response):
             writing.cancel()
             await asyncio.gather(writing, leaving, return_exceptions=True)
             self._finished()
-        if not writing.cancelled() and isinstance(writing.exception(), TimeoutError):
-            _log.warning("a reader of /events was too slow and is cut off")
 
     async def _write(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
         async for piece in self._pieces:
-            async with asyncio.timeout(self._send_timeout):
-                await send(
-                    {"type": "http.response.body", "body": piece.encode(), "more_body": True}
-                )
-        async with asyncio.timeout(self._send_timeout):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _left(receive: Receive) -> None:

@@ -16,6 +16,7 @@ from seriesgate.server.app import create_app
 from seriesgate.server.authentication import Authentication
 from seriesgate.server.database import open_store, utc_now
 from seriesgate.server.failure_limit import FailureLimit
+from seriesgate.server.http_connection import HttpConnection
 from seriesgate.server.metrics import ServerMetrics
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 # How long a request under way may take to end once the server is told to stop, in seconds.
 _DRAIN_GRACE = 10
+_KEEP_ALIVE = 75
 
 
 class _UvicornServer(uvicorn.Server):
@@ -141,7 +143,11 @@ def _configuration(
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        http=HttpConnection,
         limit_concurrency=settings.max_connections,
+        # Longer than our gateway keeps a connection (60 s): the side that sends shall close it, or
+        # a report may be on its way when it closes.
+        timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_DRAIN_GRACE,
         # In place of uvicorn's own, which leaves old ciphers in.
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,

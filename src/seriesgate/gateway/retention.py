@@ -34,7 +34,7 @@ class Retention:
         spool: InstanceSpool,
         clock: Clock,
         journal_thread: Offload,
-        file_thread: Offload,
+        removal_thread: Offload,
         *,
         keep_delivered: float,
         remember_delivered: float,
@@ -43,7 +43,7 @@ class Retention:
         self._spool = spool
         self._clock = clock
         self._journal_thread = journal_thread
-        self._file_thread = file_thread
+        self._removal_thread = removal_thread
         self._keep = timedelta(seconds=keep_delivered)
         # What is forgotten can't be released any more.
         self._remember = timedelta(seconds=max(remember_delivered, keep_delivered))
@@ -75,7 +75,7 @@ class Retention:
         while copies := await self._journal_thread(
             self._journal.take_releasable, self._clock.utcnow() - self._keep
         ):
-            await self._file_thread(self._remove, copies)
+            await self._removal_thread(self._remove, copies)
 
     async def _forget(self) -> None:
         while await self._journal_thread(

@@ -52,6 +52,8 @@ async def run_gateway(
         contextlib.closing(StateFolder(settings.state_dir)) as folder,
         contextlib.closing(BlockingThread("journal")) as journal_thread,
         contextlib.closing(BlockingThread("files")) as file_thread,
+        # Thousands of delivered files may have to go while other series close.
+        contextlib.closing(BlockingThread("removal")) as removal_thread,
     ):
         scanner_for = HeaderScanners()
         spool = FileSpool(
@@ -61,7 +63,9 @@ async def run_gateway(
             SqliteJournal, folder.path / "journal.db", is_expected=folder.had_spool
         )
         try:
-            gateway = _Gateway(settings, scanner_for, spool, journal, journal_thread, file_thread)
+            gateway = _Gateway(
+                settings, scanner_for, spool, journal, journal_thread, file_thread, removal_thread
+            )
             await gateway.run(stop, on_ready)
         except* JournalFailed as failures:
             # Whoever is not told Success keeps its instances; the next start finds all the others.
@@ -81,6 +85,7 @@ class _Gateway:
         journal: SqliteJournal,
         journal_thread: BlockingThread,
         file_thread: BlockingThread,
+        removal_thread: BlockingThread,
     ) -> None:
         loop = asyncio.get_running_loop()
         clock = SystemClock()
@@ -100,7 +105,7 @@ class _Gateway:
             spool,
             clock,
             journal_thread,
-            file_thread,
+            removal_thread,
             keep_delivered=settings.keep_delivered,
             remember_delivered=settings.remember_delivered,
         )

@@ -54,13 +54,16 @@ class FakeClock:
     async def advance(self, seconds: float) -> None:
         """Move time, stopping at each deadline on the way, and let everybody act."""
         end = self.now + seconds
-        await settle()
+        await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end:
             deadline, _, alarm = heapq.heappop(self._sleepers)
             self.now = max(self.now, deadline)
             alarm.set()
-            await settle()
+            await self.settle()
         self.now = end
+        await self.settle()
+
+    async def settle(self) -> None:
         await settle()
 
 

@@ -26,9 +26,10 @@ T = TypeVar("T")
 
 
 class SpoolUnavailable(Exception):
-    """The spool could not store an instance: disk full, a failing disk, no file descriptors.
+    """The spool cannot be used: disk full, a failing disk, no file descriptors.
 
-    Nothing is promised about the instance; the sender may try again later.
+    Nothing is promised about an instance on its way; the sender may try again later. What is in the
+    spool stays there.
     """
 
 
@@ -95,13 +96,19 @@ class InstanceSpool(Protocol):
         """Return where a kept copy of an instance is, or was."""
 
     def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
-        """Read a kept copy again; put it away if it is not what was received, and say so."""
+        """Read a kept copy again; put it away if it is not what was received, and say so.
+
+        One that can't be read is damaged too. Raises SpoolUnavailable when nothing can be read.
+        """
 
     def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
         """Remove what is delivered. Copies that are already gone are no error."""
 
     def recover(self) -> Iterator[Instance]:
-        """Yield every complete instance; called once at start, while others may be stored."""
+        """Yield every complete instance; called once at start, while others may be stored.
+
+        Raises SpoolUnavailable.
+        """
 
 
 class HeaderScanner(Protocol):
@@ -251,4 +258,4 @@ class DescriptionReader(Protocol):
     """Reads from one instance what a report says of its series."""
 
     def __call__(self, path: Path) -> SeriesDescription:
-        """Return the description. Raises SeriesUnreadable."""
+        """Return the description. Raises SeriesUnreadable, and SpoolUnavailable."""

@@ -19,7 +19,7 @@ from seriesgate.adapters.system_clock import BlockingThread, SystemClock
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
-from seriesgate.gateway.ports import JournalFailed
+from seriesgate.gateway.ports import JournalFailed, SpoolUnavailable
 from seriesgate.gateway.retention import Retention
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -46,7 +46,7 @@ async def run_gateway(
 ) -> None:
     """Run the gateway until `stop` is set; `on_ready` gets a line that says where it listens.
 
-    Raises CannotStart, and MustStop when the journal fails.
+    Raises CannotStart, and MustStop when the journal fails or the spool cannot be read.
     """
     with (
         contextlib.closing(StateFolder(settings.state_dir)) as folder,
@@ -67,9 +67,9 @@ async def run_gateway(
                 settings, scanner_for, spool, journal, journal_thread, file_thread, removal_thread
             )
             await gateway.run(stop, on_ready)
-        except* JournalFailed as failures:
+        except* (JournalFailed, SpoolUnavailable) as failures:
             # Whoever is not told Success keeps its instances; the next start finds all the others.
-            raise MustStop(str(failures.exceptions[0])) from failures
+            raise MustStop(str(_first(failures))) from failures
         finally:
             await journal_thread(journal.close)
 
@@ -153,6 +153,13 @@ class _Gateway:
         if recovered:
             _log.info("%d instances of an earlier run are in the spool and go on", recovered)
         await self._closer.run()
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error in groups of groups: a person is told of that one."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

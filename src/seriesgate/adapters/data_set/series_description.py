@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from seriesgate.adapters.data_set.character_sets import decode_text
 from seriesgate.adapters.data_set.data_set_head import DataSetHead, HeadLimits
 from seriesgate.adapters.data_set.element_value import decode_integer, decode_uid
 from seriesgate.adapters.spool.part10 import NotPart10, read_head
-from seriesgate.gateway.ports import HeaderUnreadable, SeriesUnreadable
+from seriesgate.gateway.ports import HeaderUnreadable, SeriesUnreadable, SpoolUnavailable
 from seriesgate.series.description import SeriesDescription
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ _MAX_TEXT_LENGTH = 1024
 _LIMITS = HeadLimits(max_bytes=16 * 1024 * 1024, max_value_bytes=8 * _MAX_TEXT_LENGTH)
 _READ_SIZE = 64 * 1024
 
+# What says nothing about the file: the series must not be reported without a description for that.
+_SHORTAGES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
 _LAYOUT = re.compile(r"[\t\n\f\r]")
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -61,7 +65,8 @@ def read_series_description(path: Path) -> SeriesDescription:
     """Return what the Part 10 file `path` says of its series, with every text in Unicode.
 
     Only the head of the data set is read, at most 16 MiB of it, also inflated. Broken text is
-    repaired as far as it goes. Raises SeriesUnreadable when the file is not to be read as DICOM.
+    repaired as far as it goes. Raises SeriesUnreadable when the file is not to be read as DICOM,
+    SpoolUnavailable when none could be read now.
     """
     values = _read_values(path)
     character_set = values.get(_SPECIFIC_CHARACTER_SET, b"")
@@ -99,6 +104,8 @@ def _read_values(path: Path) -> dict[int, bytes]:
                 if head.feed(piece):
                     break
     except OSError as error:
+        if error.errno in _SHORTAGES:
+            raise SpoolUnavailable(f"the spool cannot be read: {error.strerror}") from error
         raise SeriesUnreadable(f"its file cannot be read: {error.strerror}") from error
     except (NotPart10, HeaderUnreadable) as error:
         raise SeriesUnreadable(f"its file is damaged: {error}") from error

@@ -27,7 +27,13 @@ from typing import TYPE_CHECKING
 from seriesgate.adapters.spool.free_space import FreeSpace
 from seriesgate.adapters.spool.incoming_file import IncomingPart10File
 from seriesgate.adapters.spool.part10 import FileMeta, NotPart10
-from seriesgate.adapters.spool.spooled_file import SpooledFile, is_damaged, is_same_data_set
+from seriesgate.adapters.spool.spooled_file import (
+    FileUnreadable,
+    SpooledFile,
+    is_damaged,
+    is_same_data_set,
+    judged_errors,
+)
 from seriesgate.adapters.state_folder import StateFolderUnusable
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance, InstanceCopy
@@ -124,7 +130,8 @@ class FileSpool:
     def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
         """Read a copy again; one that is not what was received goes to the quarantine.
 
-        One that is not there is not damaged.
+        One that is not there is not damaged. One that the disk does not give back is, and stays:
+        the next start tries again. Raises SpoolUnavailable.
         """
         path = str(self.path_of(series_instance_uid, copy))
         try:
@@ -133,6 +140,10 @@ class FileSpool:
             self._move_to_quarantine(path)
         except FileNotFoundError:
             return False
+        except FileUnreadable:
+            return True
+        except OSError as error:
+            raise _unreadable(error) from error
         return True
 
     def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
@@ -146,16 +157,30 @@ class FileSpool:
             self._synced_folders.discard(folder)
 
     def recover(self) -> Iterator[Instance]:
-        """Yield every instance in the spool; what is not one goes to the quarantine."""
-        quarantined = 0
-        for path in self._entries():
-            try:
-                yield self._read(path)
-            except FileNotFoundError:
-                continue
-            except (OSError, NotPart10, HeaderUnreadable):
-                self._move_to_quarantine(path)
-                quarantined += 1
+        """Yield every instance in the spool; what is not one goes to the quarantine.
+
+        What the disk does not give back stays, for the next start. Raises SpoolUnavailable.
+        """
+        quarantined = unreadable = 0
+        try:
+            for path in self._entries():
+                try:
+                    yield self._read(path)
+                except FileNotFoundError:
+                    continue
+                except FileUnreadable:
+                    unreadable += 1
+                except (NotPart10, HeaderUnreadable):
+                    self._move_to_quarantine(path)
+                    quarantined += 1
+        except OSError as error:
+            raise _unreadable(error) from error
+        if unreadable:
+            _log.error(
+                "%d files of the spool cannot be read: check the disk; they are not counted, "
+                "and the next start tries again",
+                unreadable,
+            )
         if quarantined:
             _log.error(
                 "%d entries of the spool are damaged or not ours: they are in %s, and not counted",
@@ -237,7 +262,7 @@ class FileSpool:
                 continue
 
     def _read(self, path: str) -> Instance:
-        with SpooledFile(self._files, path) as file:
+        with judged_errors(), SpooledFile(self._files, path) as file:
             instance = Instance(
                 header=file.header(self._scanner_for),
                 calling_ae_title=file.meta.source_ae_title,
@@ -259,6 +284,10 @@ class FileSpool:
                 self._files.lstat(target)
                 number += 1
         self._files.rename(path, target)
+
+
+def _unreadable(error: OSError) -> SpoolUnavailable:
+    return SpoolUnavailable(f"the spool cannot be read: {error.strerror}")
 
 
 def _hash(content: bytes) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +25,12 @@ _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 # The head and, of most objects, the whole header.
 _FIRST_PIECE = 16 * 1024
 _PIECE = 256 * 1024
+# What is there and is not ours to read: a link, a socket, somebody else's file.
+_FOREIGN = {errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM}
+
+
+class FileUnreadable(Exception):
+    """The disk does not give a file back. It may another time: the file itself is not to blame."""
 
 
 class SpooledFile:
@@ -92,14 +100,32 @@ def _checked_seal(meta: FileMeta, size: int) -> Seal:
     return meta.seal
 
 
-def is_damaged(files: FileOperations, path: str) -> bool:
-    """Return whether a file is not what was received. Raises FileNotFoundError if it is gone."""
+@contextmanager
+def judged_errors() -> Iterator[None]:
+    """Tell what is wrong with a file from what is wrong with the disk or the system.
+
+    NotPart10 is about the file, FileUnreadable about the disk under it. Any other OSError, such as
+    too many open files, says nothing about either.
+    """
     try:
-        with SpooledFile(files, path) as file:
-            return not file.is_whole()
-    except FileNotFoundError:
+        yield
+    except OSError as error:
+        if error.errno in _FOREIGN:
+            raise NotPart10("it cannot be opened by this program") from error
+        if error.errno == errno.EIO:
+            raise FileUnreadable from error
         raise
-    except (OSError, NotPart10):
+
+
+def is_damaged(files: FileOperations, path: str) -> bool:
+    """Return whether a file is not what was received.
+
+    Raises FileUnreadable, and OSError: FileNotFoundError if it is gone.
+    """
+    try:
+        with judged_errors(), SpooledFile(files, path) as file:
+            return not file.is_whole()
+    except NotPart10:
         return True
 
 

@@ -1,0 +1,117 @@
+"""Power is lost at each operation; of what was not synced, any part may be left.
+
+Before each operation of a day the disk is asked what of it could remain: names and contents that
+were not synced are lost, kept, or torn. A gateway starts on each such remainder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.crash.recovery import check
+from tests.crash.scenario import play
+from tests.crash.simulated_disk import ProcessFiles
+from tests.crash.site import Process, Site
+
+from seriesgate.adapters.spool.file_spool import Durability
+
+if TYPE_CHECKING:
+    from tests.crash.simulated_disk import Image
+
+EXHAUSTIVE = os.environ.get("EXHAUSTIVE") == "1"
+
+
+class Moment:
+    """All that outlasts a loss of power at one operation, but for the disk."""
+
+    def __init__(self, site: Site) -> None:
+        self.journal = copy.deepcopy(site.journal)
+        self.server = copy.deepcopy(site.server)
+        self.ledger = copy.deepcopy(site.ledger)
+        self.clock = (site.clock.now, site.clock.offset)
+
+    def site_on(self, image: Image) -> Site:
+        site = Site(image=image, journal=copy.deepcopy(self.journal))
+        site.server = copy.deepcopy(self.server)
+        site.ledger = copy.deepcopy(self.ledger)
+        site.clock.now, site.clock.offset = self.clock
+        return site
+
+
+def crash_states(states_at_once: int) -> list[tuple[int, Moment, list[Image]]]:
+    """Play a day, and return what may be left of the disk at each of its operations.
+
+    What was left at the operation before as well is not returned again.
+    """
+    site = Site()
+    found: list[tuple[int, Moment, list[Image]]] = []
+    random = Random(1)
+    before: set[frozenset[tuple[str, bytes | None]]] = set()
+
+    def watch() -> None:
+        nonlocal before
+        images = list(site.disk.crash_images(states_at_once, random))
+        seen = {frozenset(image.items()) for image in images}
+        new = [image for image in images if frozenset(image.items()) not in before]
+        is_told = bool(found) and found[-1][1].ledger.acknowledged != site.ledger.acknowledged
+        if new or is_told:
+            found.append((len(process.operations) + 1, Moment(site), new or images))
+        before = seen
+
+    process = Process(watch=watch)
+    asyncio.run(play(site, process))
+    return found
+
+
+async def recover(moment: Moment, image: Image) -> None:
+    site = moment.site_on(image)
+    with site.watched_log():
+        await check(site)
+
+
+def check_all(states: list[tuple[int, Moment, list[Image]]]) -> None:
+    for number, moment, images in states:
+        for image in images:
+            try:
+                asyncio.run(recover(moment, image))
+            except AssertionError as error:
+                error.add_note(f"power was lost before operation {number}")
+                raise
+
+
+def test_nothing_acknowledged_is_lost_with_the_power():
+    states = crash_states(400 if EXHAUSTIVE else 3)
+    assert sum(len(images) for _, _, images in states) > 100
+    check_all(states)
+
+
+@pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+def test_missing_sync_is_found(monkeypatch, is_folder):
+    """The proof of the proof: a gateway that leaves out one kind of sync does lose instances."""
+    sync = ProcessFiles.fsync
+
+    def forgetful(files: ProcessFiles, fd: int, /) -> None:
+        if files.is_folder(fd) is not is_folder:
+            sync(files, fd)
+
+    monkeypatch.setattr(ProcessFiles, "fsync", forgetful)
+    with pytest.raises(AssertionError, match="I1"):
+        check_all(crash_states(2))
+
+
+def test_without_syncs_power_is_what_is_not_promised():
+    """`durability = "process"` says so: the same check finds a loss."""
+
+    async def lose() -> None:
+        site = Site(Durability.PROCESS)
+        await play(site, Process(fails_at=60))
+        site.insert(next(site.disk.crash_images(2, Random(1))))
+        await check(site)
+
+    with pytest.raises(AssertionError, match="I1"):
+        asyncio.run(lose())

@@ -5,6 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 FUZZ_SECONDS ?= 60
+ROUNDS ?= 50
 LOCK   := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url \
           --no-emit-find-links --no-header --python-version 3.11 --upgrade
 
@@ -37,6 +38,12 @@ fuzz: $(VENV)/.dev ## fuzz all that reads from the network, FUZZ_SECONDS (60) fo
 	@for target in pdu command_set conversation header; do \
 		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
+prove: $(VENV)/.dev ## every crash point and every crash state, of which `make test` takes a sample
+	EXHAUSTIVE=1 $(BIN)/pytest --numprocesses auto --timeout 3600 tests/crash
+
+soak: $(VENV)/.dev peers ## kill the gateway ROUNDS (50) times under load, SEED=… for the same again
+	@$(BIN)/python -m tests.soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
 bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet machine, about 45 minutes
 	$(BIN)/python -m bench.receivers
 
@@ -60,4 +67,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers fuzz bench docs lock clean
+.PHONY: help run test check format peers fuzz prove soak bench docs lock clean

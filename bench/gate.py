@@ -69,6 +69,7 @@ def running_gate(
         settings = {
             "scp_host": site.host,
             "scp_port": scp_port,
+            "admin_port": free_port(),
             "allow_any_ae": True,
             "state_dir": str(folder / "state"),
             "durability": durability,

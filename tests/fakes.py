@@ -85,6 +85,7 @@ class MemorySpool:
     def __init__(self) -> None:
         self.full = False
         self.damaged: set[InstanceCopy] = set()
+        self.quarantined = 0
         self.files: dict[tuple[str, InstanceCopy], Instance] = {}
 
     def has_room(self) -> bool:
@@ -108,8 +109,8 @@ class MemorySpool:
         return Path(series_instance_uid, f"{copy.sop_instance_uid}-{copy.digest.hex()}")
 
     def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
-        if copy in self.damaged:
-            del self.files[series_instance_uid, copy]
+        if copy in self.damaged and self.files.pop((series_instance_uid, copy), None) is not None:
+            self.quarantined += 1
             return True
         return False
 
@@ -120,6 +121,12 @@ class MemorySpool:
     def recover(self) -> Iterator[Instance]:
         for instance in self.files.values():
             yield replace(instance, is_recovered=True)
+
+    def free_bytes(self) -> int:
+        return 0 if self.full else 10**12
+
+    def quarantine_count(self) -> int:
+        return self.quarantined
 
 
 class MemoryFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.ports import DeadLetter, Owed, Tally
+from seriesgate.gateway.ports import DeadLetter, Owed, PendingDelivery, Tally
 from seriesgate.series.delivery import DeliveryState
 from seriesgate.series.model import InstanceCopy
 
@@ -126,6 +126,20 @@ class MemoryJournal:
             if entry.state is DeliveryState.PENDING
         ]
 
+    def pending(self, limit: int) -> list[PendingDelivery]:
+        entries = [e for e in self._entries.values() if e.state is DeliveryState.PENDING]
+        return [
+            PendingDelivery(
+                entry.delivery.delivery_id,
+                entry.series,
+                entry.delivery.report.Revision,
+                entry.added,
+                entry.delivery.attempt - 1,
+                entry.reason,
+            )
+            for entry in entries[:limit]
+        ]
+
     def dead_letters(self) -> list[DeadLetter]:
         return [
             DeadLetter(
@@ -165,6 +179,14 @@ class MemoryJournal:
             deliveries={
                 state: sum(entry.state is state for entry in entries) for state in DeliveryState
             },
+            oldest_pending_at=next(
+                (
+                    entry.delivery.report.ClosedAt
+                    for entry in self._entries.values()
+                    if entry.state is DeliveryState.PENDING
+                ),
+                None,
+            ),
         )
 
     def _of(self, uid: str) -> list[Entry]:

@@ -12,6 +12,7 @@ from docs.generators import (  # noqa: E402 - needs the path above
     cli_reference,
     conformance_statement,
     http_api_reference,
+    metrics_reference,
     settings_reference,
     upper_layer_states,
 )
@@ -21,6 +22,7 @@ _GENERATORS = (
     cli_reference,
     conformance_statement,
     http_api_reference,
+    metrics_reference,
     settings_reference,
     upper_layer_states,
 )

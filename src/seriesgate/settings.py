@@ -149,6 +149,15 @@ class GatewaySettings(_ProgramSettings):
     allowed_networks: tuple[IPvAnyNetwork, ...] = Field(
         (), description="networks that may connect, like `10.1.0.0/16`; empty: any"
     )
+    admin_host: str = Field(
+        "127.0.0.1", description="address that the administration listens on, for HTTP"
+    )
+    admin_port: Port = Field(6680, description="its TCP port; two gateways need two")
+    admin_token: Annotated[SecretStr, Field(min_length=16, max_length=512)] | None = Field(
+        None,
+        description="bearer token for the administration; needed as soon as `admin_host` can be "
+        "reached by others",
+    )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the certificate chain; with it the Storage SCP speaks TLS"
     )
@@ -166,6 +175,14 @@ class GatewaySettings(_ProgramSettings):
             raise ValueError(
                 f"scp_host {self.scp_host} can be reached by others: say who may send with "
                 "allowed_calling_ae_titles, or set allow_any_ae = true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _who_may_administer(self) -> GatewaySettings:
+        if not is_loopback(self.admin_host) and self.admin_token is None:
+            raise ValueError(
+                f"admin_host {self.admin_host} can be reached by others: set admin_token"
             )
         return self
 

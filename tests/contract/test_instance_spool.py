@@ -159,3 +159,8 @@ def test_same_instance_on_many_threads_is_kept_once(spool):
         outcomes = list(pool.map(store, range(8)))
     assert sorted(outcome.name for outcome in outcomes) == ["NEW"] + ["REPEATED"] * 7
     assert recovered(spool) == [("1.2", "1.1")]
+
+
+def test_free_bytes_and_quarantine_are_known(spool):
+    assert spool.free_bytes() > 0
+    assert spool.quarantine_count() == 0

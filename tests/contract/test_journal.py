@@ -284,3 +284,19 @@ def test_tally_adds_up_whatever_becomes_of_deliveries(journal):
         }
         journal.take_releasable(LATER)
         journal.forget(datetime.now(UTC))
+
+
+def test_tally_knows_since_when_the_oldest_pending_delivery_is_owed(journal):
+    assert journal.tally().oldest_pending_at is None
+    made = []
+    for number in range(2):
+        revision, delivery = close_series(journal, "1", series=f"1.{number}")
+        closed_at = AT + timedelta(minutes=number)
+        sent = delivery.report.model_copy(update={"ClosedAt": closed_at})
+        made.append(replace(delivery, report=sent))
+        journal.record([(revision, made[-1])])
+    assert journal.tally().oldest_pending_at == AT
+    deliver(journal, made[0])
+    assert journal.tally().oldest_pending_at == AT + timedelta(minutes=1)
+    bury(journal, made[1])
+    assert journal.tally().oldest_pending_at is None

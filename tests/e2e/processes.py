@@ -111,11 +111,13 @@ class Seriesgate:
         self.folder = folder
         self.scp_port = free_port()
         self.server_port = free_port()
+        self.admin_port = free_port()
         self.process = Process(
             *seriesgate_command(),
             "up",
             f"--scp-port={self.scp_port}",
             f"--server-port={self.server_port}",
+            f"--admin-port={self.admin_port}",
             f"--quiet-period={quiet_period}",
             *options,
             cwd=folder,

@@ -231,6 +231,7 @@ def test_series_sent_twice_to_a_gateway_without_a_server_survives_its_death(tmp_
         *seriesgate_command(),
         "gateway",
         f"--scp-port={port}",
+        f"--admin-port={free_port()}",
         f"--server-url=http://127.0.0.1:{free_port()}",
         cwd=tmp_path,
     )
@@ -270,7 +271,11 @@ def test_no_patient_data_in_the_log_or_in_a_name(tmp_path, study):
 
 
 def test_port_that_is_taken_is_one_clear_line_and_an_exit_code(gate, tmp_path):
-    options = (f"--scp-port={gate.scp_port}", f"--state-dir={tmp_path}/state")
+    options = (
+        f"--scp-port={gate.scp_port}",
+        f"--admin-port={free_port()}",
+        f"--state-dir={tmp_path}/state",
+    )
     output = run(*seriesgate_command(), "gateway", *options, cwd=tmp_path, expect=1)
     assert len(output) == 1
     assert "another program has this port" in output[0]

@@ -21,6 +21,7 @@ from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import SystemClock
+from seriesgate.gateway.associations import AssociationRegister
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -52,6 +53,7 @@ class Receiver:
     scp: ModalityStoreSCP
     intake: Intake
     spool: FileSpool
+    associations: AssociationRegister
     host: str
     port: int
     folder: Path
@@ -111,6 +113,7 @@ def running_receiver(
         scp = ModalityStoreSCP(
             intake,
             policy(**policy_options),
+            associations := AssociationRegister(SystemClock()),
             host=host,
             port=0,
             max_associations=max_associations,
@@ -118,7 +121,7 @@ def running_receiver(
             tls=tls,
         )
         port = int(scp.start().rpartition(":")[2])
-        receiver = Receiver(scp, intake, spool, host, port, folder)
+        receiver = Receiver(scp, intake, spool, associations, host, port, folder)
         try:
             yield receiver
         finally:

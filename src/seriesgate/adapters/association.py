@@ -14,9 +14,10 @@ import socket
 import struct
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from seriesgate.adapters.store_service import StoreService, log_internal_error, printable
+from seriesgate.gateway.associations import AssociationEnd, Peer
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.events import (
     NEED_DATA,
@@ -43,7 +44,6 @@ from seriesgate.upper_layer.states import State
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
 
     from seriesgate.gateway.intake import InstanceReceiver
     from seriesgate.upper_layer.events import RejectAssociation
@@ -64,11 +64,32 @@ _KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
+class AssociationOwner(Protocol):
+    """Whoever accepts connections, and is told what becomes of each, on its thread."""
+
+    def admit(self, association: Association) -> RejectAssociation | None:
+        """Return None if a connection that asks for an association may have one, or why not."""
+
+    def accepted(self, association: Association) -> None:
+        """It is an association now."""
+
+    def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
+        """It was rejected, with this result, source and reason (PS3.8 9.3.4)."""
+
+    def not_requested(self, association: Association, how: str) -> None:
+        """It ended like this before it was an association."""
+
+    def store_answered(self, status: int) -> None:
+        """A C-STORE was answered with another status than Success."""
+
+    def ended(self, association: Association) -> None:
+        """Its connection is closed."""
+
+
 class Association:
     """One connection from its acceptance to its end.
 
-    `admit` is asked once for a connection that wants an association: it returns None, or how to
-    reject it. `rejected` and `ended` tell what became of it.
+    `owner` decides whether it may be one, and is told what becomes of it.
     """
 
     def __init__(
@@ -78,25 +99,29 @@ class Association:
         policy: AcceptorPolicy,
         receiver: InstanceReceiver,
         tls: ssl.SSLContext | None,
-        admit: Callable[[Association], RejectAssociation | None],
-        rejected: Callable[[Association], None],
-        ended: Callable[[Association], None],
+        owner: AssociationOwner,
     ) -> None:
         self.peer_host = peer_host
         self.began = time.monotonic()
         self._socket = connection
         self._tls = tls
         self._handshake_timeout = policy.artim_timeout
-        self._admit = admit
-        self._rejected = rejected
-        self._ended = ended
+        self._owner = owner
         self._acceptor = AcceptorConnection(policy, self.began)
-        self._store = StoreService(receiver, self._acceptor)
+        self._store = StoreService(receiver, self._acceptor, owner.store_answered)
         self._buffer = memoryview(bytearray(_HANDSHAKE_BUFFER))
         self._calling_ae_title = ""
         self._has_answered = False
         self._is_draining = False
         self._is_over = False
+        self._has_told_its_end = False
+        #: How it ended, once it has; None for one that was never accepted.
+        self.end: AssociationEnd | None = None
+
+    @property
+    def peer(self) -> Peer:
+        """Who connected."""
+        return Peer(self.peer_host, self._calling_ae_title)
 
     def start(self) -> None:
         """Begin on a thread of its own."""
@@ -125,14 +150,15 @@ class Association:
                 if has_received:
                     self._acknowledge()
         except OSError as error:
-            self._end(f"connection lost ({error.strerror or type(error).__name__})")
+            reason = error.strerror or type(error).__name__
+            self._end(AssociationEnd.CONNECTION_LOST, f"connection lost ({reason})")
         except Exception as error:  # noqa: BLE001 - a mistake of ours must not end the others
             log_internal_error(error)
-            self._end("internal error")
+            self._end(AssociationEnd.INTERNAL_ERROR, "internal error")
         finally:
             self._store.abandon()
             self._socket.close()
-            self._ended(self)
+            self._owner.ended(self)
 
     def _prepare_socket(self) -> None:
         raw = self._socket
@@ -183,7 +209,7 @@ class Association:
             and self._acceptor.state is State.ESTABLISHED
         ):
             self._acceptor.send(Abort(), time.monotonic())
-            self._end("aborted: the gateway stops")
+            self._end(AssociationEnd.STOPPING, "aborted: the gateway stops")
 
     def _handle(self, event: Event) -> None:
         match event:
@@ -195,33 +221,37 @@ class Association:
                 self._flush()
             case AssociationRequested(request):
                 self._calling_ae_title = printable(request.calling_ae_title)
-                answer = self._admit(self) or AcceptAssociation()
+                answer = self._owner.admit(self) or AcceptAssociation()
                 self._acceptor.send(answer, time.monotonic())
             case AssociationAccepted():
+                self.end = AssociationEnd.CONNECTION_LOST  # unless it ends in another way
+                self._owner.accepted(self)
                 # Resident only as far as it is filled, and given back to the system at the end.
                 self._buffer = memoryview(mmap.mmap(-1, _BUFFER))
             case AssociationRejected(result, source, reason):
-                self._rejected(self)
-                self._end(f"rejected ({result}/{source}/{reason})")
+                self._has_told_its_end = True
+                self._owner.rejected(self, (result, source, reason))
             case EchoAnswered():
                 self._store.outcomes["echoes"] += 1
             case RequestRefused(_, status):
                 self._store.outcomes[f"refused {status:04X}"] += 1
+                self._owner.store_answered(status)
             case _:
                 self._handle_end(event)
 
     def _handle_end(self, event: Event) -> None:
         match event:
             case AssociationReleased():
-                self._end("released")
+                self._end(AssociationEnd.RELEASED, "released")
             case AssociationAborted(source, reason):
-                self._end(f"aborted by the peer ({source}/{reason})")
+                how = f"aborted by the peer ({source}/{reason})"
+                self._end(AssociationEnd.ABORTED_BY_PEER, how)
             case ConnectionLost():
-                self._end("connection closed by the peer")
+                self._end(AssociationEnd.CONNECTION_LOST, "connection closed by the peer")
             case PeerViolated(_, detail):
-                self._end(f"aborted: {detail}")
+                self._end(AssociationEnd.PROTOCOL_VIOLATION, f"aborted: {detail}")
             case TimedOut(limit):
-                self._end(f"aborted: {limit.value}")
+                self._end(AssociationEnd.TIMED_OUT, f"aborted: {limit.value}")
             case ConnectionClosed():
                 self._is_over = True
 
@@ -232,16 +262,21 @@ class Association:
             # An answer carries the acknowledgement of all that came before it.
             self._has_answered = True
 
-    def _end(self, how: str) -> None:
-        """Log the one line that an association leaves."""
+    def _end(self, end: AssociationEnd, how: str) -> None:
+        """Log the one line that an association leaves, or tell the owner that it was none."""
+        if self._has_told_its_end:
+            return
+        self._has_told_its_end = True
+        if self.end is None:
+            self._owner.not_requested(self, how)
+            return
+        self.end = end
         counts = ", ".join(
             f"{count} {what}" for what, count in sorted(self._store.outcomes.items())
         )
-        title = self._calling_ae_title
         _log.info(
-            "%s %s: %s; %s in %.1f s",
-            f"association of {title!r} at" if title else "connection from",
-            self.peer_host,
+            "%s: %s; %s in %.1f s",
+            self.peer,
             how,
             counts or "nothing stored",
             time.monotonic() - self.began,

@@ -24,6 +24,10 @@ class StateFolderUnusable(CannotStart):
         )
 
 
+class StateFolderInUse(StateFolderUnusable):
+    """Another program has locked the state folder."""
+
+
 class StateFolder:
     """Makes the folder `path` if need be, and locks it until `close`.
 
@@ -43,7 +47,7 @@ class StateFolder:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock_fd)
-            raise StateFolderUnusable(
+            raise StateFolderInUse(
                 f"another gateway is already running on the state folder {path}: "
                 "stop it, or give this one a folder of its own (--state-dir)"
             ) from error

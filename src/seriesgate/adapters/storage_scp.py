@@ -13,6 +13,7 @@ from socket import SHUT_RDWR
 from typing import TYPE_CHECKING
 
 from seriesgate.adapters.association import Association
+from seriesgate.gateway.associations import AssociationRefusal, Peer
 from seriesgate.listener import address_of, bind_listener
 from seriesgate.upper_layer.events import RejectAssociation
 from seriesgate.upper_layer.pdu import RejectReason, RejectResult
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from ipaddress import IPv4Network, IPv6Network
 
+    from seriesgate.gateway.associations import AssociationRegister
     from seriesgate.gateway.intake import InstanceReceiver
     from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
@@ -41,10 +43,19 @@ _OVER_LIMIT = RejectAssociation(RejectResult.TRANSIENT, RejectReason.LOCAL_LIMIT
 _NO_ROOM = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
 _STOPPING = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
 
+# By source and reason; all else has to do with the protocol.
+_REFUSALS = {
+    RejectReason.CALLING_AE_TITLE_NOT_RECOGNIZED.value: AssociationRefusal.CALLING_AE_TITLE,
+    RejectReason.CALLED_AE_TITLE_NOT_RECOGNIZED.value: AssociationRefusal.CALLED_AE_TITLE,
+    RejectReason.LOCAL_LIMIT_EXCEEDED.value: AssociationRefusal.TOO_MANY_ASSOCIATIONS,
+    RejectReason.TEMPORARY_CONGESTION.value: AssociationRefusal.NO_ROOM,
+}
+
 
 class ModalityStoreSCP:
     """The Storage SCP: listens, and gives each instance that arrives to `receiver`.
 
+    It is the `AssociationOwner` of its associations, and tells `register` what becomes of them.
     `allowed_networks`: only these may connect; empty means all. `tls`: a server-side context, or
     None for plain DICOM.
     """
@@ -53,6 +64,7 @@ class ModalityStoreSCP:
         self,
         receiver: InstanceReceiver,
         policy: AcceptorPolicy,
+        register: AssociationRegister,
         *,
         host: str,
         port: int,
@@ -62,6 +74,7 @@ class ModalityStoreSCP:
     ) -> None:
         self._receiver = receiver
         self._policy = policy
+        self._register = register
         self._host = host
         self._port = port
         self._max_associations = max_associations
@@ -105,6 +118,53 @@ class ModalityStoreSCP:
         with self._changed:
             return len(self._associations)
 
+    def admit(self, association: Association) -> RejectAssociation | None:
+        """Return None if a connection that asks for an association may have one, or why not."""
+        with self._changed:
+            if self._is_stopping:
+                return _STOPPING
+            if len(self._associations) >= self._max_associations:
+                return _OVER_LIMIT
+            if not self._receiver.has_room():
+                return _NO_ROOM
+            self._pending.pop(association, None)
+            self._associations.add(association)
+            return None
+
+    def accepted(self, association: Association) -> None:
+        """Count an association."""
+        self._register.accepted(association.peer)
+
+    def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
+        """Free the place of an association that the policy rejected after all."""
+        refusal = _REFUSALS.get(code[1:], AssociationRefusal.PROTOCOL)
+        with self._changed:
+            if refusal is AssociationRefusal.NO_ROOM and self._is_stopping:
+                refusal = AssociationRefusal.STOPPING
+            if association in self._associations:
+                self._associations.discard(association)
+                self._pending[association] = None
+            self._changed.notify_all()
+        text = "rejected ({}/{}/{})".format(*code)
+        self._register.refused(association.peer, refusal, text)
+
+    def not_requested(self, association: Association, how: str) -> None:
+        """Count a connection that ended before it was an association."""
+        self._register.refused(association.peer, AssociationRefusal.NOT_REQUESTED, how)
+
+    def store_answered(self, status: int) -> None:
+        """Count a response to C-STORE with another status than Success."""
+        self._register.store_answered(status)
+
+    def ended(self, association: Association) -> None:
+        """Free the place of a connection that is closed."""
+        with self._changed:
+            self._pending.pop(association, None)
+            self._associations.discard(association)
+            self._changed.notify_all()
+        if association.end is not None:
+            self._register.ended(association.end)
+
     def _accept_all(self, listener: socket.socket) -> None:
         while True:
             self._make_room()
@@ -122,7 +182,11 @@ class ModalityStoreSCP:
 
     def _begin(self, connection: socket.socket, peer_host: str) -> None:
         if not self._is_allowed(peer_host):
-            _log.warning("connection from %s refused: not in allowed_networks", peer_host)
+            self._register.refused(
+                Peer(peer_host),
+                AssociationRefusal.NETWORK,
+                "refused: not in gateway.allowed_networks",
+            )
             connection.close()
             return
         association = Association(
@@ -131,9 +195,7 @@ class ModalityStoreSCP:
             self._policy,
             self._receiver,
             self._tls,
-            self._admit,
-            self._rejected,
-            self._ended,
+            self,
         )
         with self._changed:
             if self._is_stopping:
@@ -146,7 +208,7 @@ class ModalityStoreSCP:
             # The system has no thread left.
             _log.error("cannot start a thread for a connection")
             connection.close()
-            self._ended(association)
+            self.ended(association)
 
     def _is_allowed(self, peer_host: str) -> bool:
         if not self._allowed_networks:
@@ -173,32 +235,6 @@ class ModalityStoreSCP:
         victim = next(p for p in self._pending if p.peer_host == busiest)
         del self._pending[victim]
         victim.cut()
-
-    def _admit(self, association: Association) -> RejectAssociation | None:
-        with self._changed:
-            if self._is_stopping:
-                return _STOPPING
-            if len(self._associations) >= self._max_associations:
-                return _OVER_LIMIT
-            if not self._receiver.has_room():
-                return _NO_ROOM
-            self._pending.pop(association, None)
-            self._associations.add(association)
-            return None
-
-    def _rejected(self, association: Association) -> None:
-        """Free the place of an association that the policy rejected after all."""
-        with self._changed:
-            if association in self._associations:
-                self._associations.discard(association)
-                self._pending[association] = None
-            self._changed.notify_all()
-
-    def _ended(self, association: Association) -> None:
-        with self._changed:
-            self._pending.pop(association, None)
-            self._associations.discard(association)
-            self._changed.notify_all()
 
 
 def _wake_and_close(listener: socket.socket) -> None:

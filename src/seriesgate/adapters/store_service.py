@@ -24,6 +24,8 @@ from seriesgate.upper_layer.events import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from seriesgate.gateway.intake import InstanceReceiver, InstanceReception
     from seriesgate.upper_layer.acceptor import AcceptorConnection
 
@@ -41,12 +43,21 @@ StoreEvent = StoreRequested | DataSetFragment | DataSetEnded | StoreInterrupted
 
 
 class StoreService:
-    """Gives each instance to `receiver` and its outcome to `acceptor`, and counts the outcomes."""
+    """Gives each instance to `receiver` and its outcome to `acceptor`, and counts the outcomes.
 
-    def __init__(self, receiver: InstanceReceiver, acceptor: AcceptorConnection) -> None:
+    `not_success` is told of every response with another status than Success.
+    """
+
+    def __init__(
+        self,
+        receiver: InstanceReceiver,
+        acceptor: AcceptorConnection,
+        not_success: Callable[[int], None],
+    ) -> None:
         self.outcomes: Counter[str] = Counter()
         self._receiver = receiver
         self._acceptor = acceptor
+        self._not_success = not_success
         self._reception: InstanceReception | None = None
 
     @property
@@ -100,6 +111,8 @@ class StoreService:
 
     def _respond(self, outcome: str, status: StoreStatus, comment: str | None = None) -> None:
         self.outcomes[outcome] += 1
+        if status is not _SUCCESS:
+            self._not_success(status)
         if comment is not None:
             # LO of the default repertoire (PS3.7 C.3): no backslash, at most 64 characters.
             comment = printable(comment).replace("\\", "/")[:_MAX_COMMENT]

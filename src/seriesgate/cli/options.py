@@ -22,6 +22,10 @@ ConfigFile = Annotated[
     ),
 ]
 
+StateDir = Annotated[Path | None, typer.Option(help="Folder of the gateway's state.")]
+
+AdminPort = Annotated[int | None, typer.Option(help="Port of the gateway's administration.")]
+
 DatabaseUrl = Annotated[str | None, typer.Option(help="Database of the server.")]
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seriesgate.cli.options import ConfigFile, DatabaseUrl, settings_or_exit
+from seriesgate.cli.options import AdminPort, ConfigFile, DatabaseUrl, StateDir, settings_or_exit
 from seriesgate.programs import gateway_program, server_program
 from seriesgate.settings import GatewaySettings, ServerSettings
 from seriesgate.supervisor import supervise
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 ScpHost = Annotated[str | None, typer.Option(help="Address that the Storage SCP listens on.")]
 ScpPort = Annotated[int | None, typer.Option(help="Port of the Storage SCP.")]
 AeTitleOption = Annotated[str | None, typer.Option(help="AE title of the Storage SCP.")]
-StateDir = Annotated[Path | None, typer.Option(help="Folder of the spool.")]
 QuietPeriod = Annotated[
     float | None, typer.Option(help="Seconds of quiet after which a series is complete.")
 ]
@@ -39,6 +37,7 @@ def up(
     state_dir: StateDir = None,
     quiet_period: QuietPeriod = None,
     durability: DurabilityOption = None,
+    admin_port: AdminPort = None,
     server_host: Annotated[str | None, typer.Option(help="Address of the server.")] = None,
     server_port: Annotated[int | None, typer.Option(help="Port of the server.")] = None,
     database_url: DatabaseUrl = None,
@@ -55,6 +54,7 @@ def up(
         gateway__state_dir=state_dir,
         gateway__quiet_period=quiet_period,
         gateway__durability=durability,
+        gateway__admin_port=admin_port,
         server__host=server_host,
         server__port=server_port,
         server__database_url=database_url,
@@ -79,6 +79,7 @@ def gateway(
     state_dir: StateDir = None,
     quiet_period: QuietPeriod = None,
     durability: DurabilityOption = None,
+    admin_port: AdminPort = None,
     server_url: ServerUrl = None,
 ) -> None:
     """Run the gateway alone: the Storage SCP, and what follows until the server has the series.
@@ -93,6 +94,7 @@ def gateway(
         gateway__state_dir=state_dir,
         gateway__quiet_period=quiet_period,
         gateway__durability=durability,
+        gateway__admin_port=admin_port,
         gateway__server_url=server_url,
     )
     _run_alone("gateway", partial(gateway_program, settings.gateway))
@@ -137,6 +139,7 @@ def _announce(settings: GatewaySettings, addresses: dict[str, str]) -> None:
     _say(f"server       {addresses['server']}/series")
     _say("try it       seriesgate send --synthetic 5x100" + _to_option(settings) + called)
     _say("             seriesgate series list")
+    _say("watch it     seriesgate status --watch" + _admin_port_option(settings))
     _say("Ctrl-C stops both.")
 
 
@@ -144,6 +147,11 @@ def _to_option(settings: GatewaySettings) -> str:
     if (settings.scp_host, settings.scp_port) == ("127.0.0.1", 6667):
         return ""
     return f" --to {settings.scp_host}:{settings.scp_port}"
+
+
+def _admin_port_option(settings: GatewaySettings) -> str:
+    default = GatewaySettings.model_fields["admin_port"].default
+    return "" if settings.admin_port == default else f" --admin-port {settings.admin_port}"
 
 
 def _say(line: str) -> None:

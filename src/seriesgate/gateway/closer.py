@@ -97,7 +97,7 @@ class SeriesCloser:
             for collected, made in zip(batch, revisions, strict=True)
             if made is None
         ]
-        await self._write_down(closed, resent)
+        await self._write_down(batch, closed, resent)
         for revision, delivery in closed:
             self._report_closing(revision, delivery)
             self._hand_over(delivery)
@@ -145,13 +145,18 @@ class SeriesCloser:
         return Delivery(delivery_id_of(report), report)
 
     async def _write_down(
-        self, closed: list[tuple[SeriesRevision, Delivery]], resent: list[str]
+        self,
+        batch: list[CollectedSeries],
+        closed: list[tuple[SeriesRevision, Delivery]],
+        resent: list[str],
     ) -> None:
         """Write until there is room. What is not written yet is still in the spool."""
+        is_recorded = False
         while True:
             try:
-                if closed:
-                    await self._journal_thread(self._journal.record, closed)
+                if not is_recorded:
+                    await self._journal_thread(self._record, batch, closed)
+                    is_recorded = True
                 if resent:
                     await self._journal_thread(self._hold_delivered, resent)
             except JournalFull as error:
@@ -159,6 +164,14 @@ class SeriesCloser:
                 await self._clock.wait(asyncio.Event(), self._clock.monotonic() + _FULL_PAUSE)
             else:
                 return
+
+    def _record(
+        self, batch: list[CollectedSeries], closed: list[tuple[SeriesRevision, Delivery]]
+    ) -> None:
+        # Both on the journal's thread: whoever adds up there meets each instance once.
+        if closed:
+            self._journal.record(closed)
+        self._intake.written_down(batch)
 
     def _hold_delivered(self, resent: list[str]) -> None:
         # What is still owed keeps its files: they are released with their delivery.
@@ -168,7 +181,10 @@ class SeriesCloser:
 
     def _report_closing(self, revision: SeriesRevision, delivery: Delivery) -> None:
         self._totals.series_closed += 1
-        self._totals.series_reopened += revision.revision > 1
+        if revision.revision > 1:
+            self._totals.series_reopened += 1
+            self._totals.instances_late += len(revision.added_instances)
+        self._totals.series_with_gaps += bool(delivery.report.MissingInstanceNumbers)
         self._totals.instances_conflicting += len(revision.added_conflicts)
         _log.info(
             "series closed (%s): %d instances, %d of them new, revision %d",

@@ -51,17 +51,21 @@ class SeriesDispatcher:
         self._jitter = jitter
         self._delivered = delivered
         self._totals = totals
-        self._free_slots = concurrency
         self._concurrency = concurrency
+        self._in_flight: set[str] = set()
         self._outcomes = OutcomeWriter(journal, clock, journal_thread)
         self._schedule = DeliverySchedule()
         self._fresh: dict[str, Delivery] = {}
         self._changed = asyncio.Event()
 
     @property
-    def in_flight(self) -> int:
-        """How many deliveries are being tried now."""
-        return self._concurrency - self._free_slots
+    def in_flight(self) -> frozenset[str]:
+        """The ids of the deliveries that are being tried now."""
+        return frozenset(self._in_flight)
+
+    def due_times(self) -> dict[str, float]:
+        """Return when those that wait are tried next, in monotonic seconds, by their ids."""
+        return self._schedule.due_times()
 
     def deliver(self, delivery: Delivery) -> None:
         """Take over a new delivery that the journal already holds. For the event loop."""
@@ -80,7 +84,6 @@ class SeriesDispatcher:
         Stops by cancellation, or when the journal fails. A cancelled attempt is not settled: its
         delivery is still owed and is resumed at the next start, with the same idempotency key.
         """
-        await self._journal_thread(self._revive_dead_letters)
         for owed in await self._journal_thread(self._journal.undelivered):
             self.resume(owed)
         async with asyncio.TaskGroup() as attempts:
@@ -88,35 +91,39 @@ class SeriesDispatcher:
             while True:
                 self._changed.clear()
                 self._start_due(attempts)
-                until = self._schedule.next_due() if self._free_slots else None
+                until = self._schedule.next_due() if self._has_free_slot() else None
                 await self._clock.wait(self._changed, until)
 
-    def _revive_dead_letters(self) -> None:
-        """Whoever has put the server right and starts the gateway again wants them delivered."""
-        for letter in self._journal.dead_letters():
-            self._journal.revive(letter.delivery_id)
+    def _has_free_slot(self) -> bool:
+        return len(self._in_flight) < self._concurrency
 
     def _start_due(self, attempts: asyncio.TaskGroup) -> None:
         now = self._clock.monotonic()
-        while self._free_slots and (owed := self._schedule.take_due(now)) is not None:
-            self._free_slots -= 1
+        while self._has_free_slot() and (owed := self._schedule.take_due(now)) is not None:
+            self._in_flight.add(owed.delivery_id)
             attempts.create_task(self._attempt(owed))
 
     async def _attempt(self, owed: Owed) -> None:
         delivery = self._fresh.pop(owed.delivery_id, None)
         if delivery is None:
             delivery = await self._journal_thread(self._journal.load, owed.delivery_id)
+        began = self._clock.monotonic()
         failure = await self._publisher.publish(delivery)
+        self._totals.attempt_seconds.observe(self._clock.monotonic() - began)
         if failure is None:
             await self._finish(owed, delivery)
         else:
             await self._fail(owed, delivery, failure)
-        self._free_slots += 1
+        self._in_flight.discard(owed.delivery_id)
         self._changed.set()
 
     async def _finish(self, owed: Owed, delivery: Delivery) -> None:
         await self._outcomes.write(Outcome(delivery))
         self._schedule.remove(owed, self._clock.monotonic())
+        self._totals.attempts_delivered += 1
+        if delivery.report.ClosedAt is not None:
+            taken = self._clock.utcnow() - delivery.report.ClosedAt
+            self._totals.delivery_seconds.observe(taken.total_seconds())
         _log.info(
             "series delivered (%s): %d instances, revision %d, attempt %d",
             delivery.short_id,
@@ -128,7 +135,7 @@ class SeriesDispatcher:
         self._delivered()
 
     async def _fail(self, owed: Owed, delivery: Delivery, failure: PublishFailure) -> None:
-        self._totals.deliveries_failed += 1
+        self._totals.attempts_failed[failure.kind] += 1
         decision = self._retry_policy.after_failure(delivery.attempt, failure, self._jitter())
         await self._outcomes.write(
             Outcome(delivery, failure, is_final=isinstance(decision, GiveUp))
@@ -150,8 +157,9 @@ class SeriesDispatcher:
             case GiveUp():
                 self._schedule.remove(owed, self._clock.monotonic())
                 _log.error(
-                    "delivery %s is a dead letter, its files are kept; "
-                    "a restart tries it again: %s",
+                    "delivery %s is a dead letter, its files are kept until "
+                    "`seriesgate outbox retry %s` has it delivered: %s",
+                    delivery.short_id,
                     delivery.short_id,
                     failure.reason,
                 )

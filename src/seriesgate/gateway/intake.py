@@ -6,6 +6,7 @@ thread, and only the collector is shared, behind a lock that is never held durin
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -15,12 +16,14 @@ from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from seriesgate.gateway.ports import Clock, HeaderScanner, InstanceSpool, StoreRequest
     from seriesgate.gateway.totals import GatewayTotals
-    from seriesgate.series.collector import SeriesCollector
+    from seriesgate.series.collector import OpenSeriesProgress, SeriesCollector
     from seriesgate.series.model import CollectedSeries, InstanceHeader
+
+_log = logging.getLogger(__name__)
 
 
 class RefusalReason(Enum):
@@ -100,6 +103,9 @@ class Intake:
         self._totals = totals
         self._is_failing = False
         self._is_deadline_known = False
+        # Series, and instances, that are quiet and not written down yet.
+        self._closing_series = 0
+        self._closing_instances = 0
         self._lock = threading.Lock()
 
     def recover(self) -> int:
@@ -146,13 +152,15 @@ class Intake:
             self._wake_closer()
 
     def count_refusal(self, refused: Refused) -> None:
-        """Count an instance that was not stored."""
+        """Count an instance that was not stored; say so once when the spool begins to fail."""
         with self._lock:
-            if refused.reason is RefusalReason.OUT_OF_RESOURCES:
-                self._totals.instances_out_of_resources += 1
-                self._is_failing = True
-            else:
+            if refused.reason is not RefusalReason.OUT_OF_RESOURCES:
                 self._totals.instances_not_understood += 1
+                return
+            self._totals.instances_out_of_resources += 1
+            was_failing, self._is_failing = self._is_failing, True
+        if not was_failing:
+            _log.error("instances are refused until it is over: %s", refused.comment)
 
     def next_deadline(self) -> float | None:
         """Return when the next open series becomes quiet, in monotonic seconds."""
@@ -164,19 +172,38 @@ class Intake:
     def close_quiet(self) -> list[CollectedSeries]:
         """Return every series whose quiet period has passed."""
         with self._lock:
-            return self._collector.close_quiet(self._clock.monotonic())
+            closed = self._collector.close_quiet(self._clock.monotonic())
+            self._closing_series += len(closed)
+            self._closing_instances += _instance_count(closed)
+            return closed
+
+    def written_down(self, closed: Iterable[CollectedSeries]) -> None:
+        """The journal has these series now. To be called on its thread, for exact sums."""
+        closed = tuple(closed)
+        with self._lock:
+            self._closing_series -= len(closed)
+            self._closing_instances -= _instance_count(closed)
 
     def open_counts(self) -> tuple[int, int]:
-        """Return how many series are open and how many instances they hold."""
+        """Return how many series are not written down yet and how many instances they hold."""
         with self._lock:
-            return len(self._collector), self._collector.instance_count()
+            return (
+                len(self._collector) + self._closing_series,
+                self._collector.instance_count() + self._closing_instances,
+            )
+
+    def open_series(self, limit: int) -> list[OpenSeriesProgress]:
+        """Return `limit` open series at most: those that something comes of, the next to close."""
+        with self._lock:
+            return self._collector.progress(limit)
 
     def _observe(self, instance: Instance, *, held: bool, kept_as: KeptAs | None = None) -> bool:
         """Count an instance; return whether it is the first that a closer does not know of."""
+        was_failing = False
         with self._lock:
             self._collector.observe(instance, self._clock.monotonic(), held=held)
             if kept_as is not None:
-                self._is_failing = False
+                was_failing, self._is_failing = self._is_failing, False
                 self._totals.bytes_received += instance.size
                 if kept_as is KeptAs.NEW:
                     self._totals.instances_stored += 1
@@ -184,7 +211,13 @@ class Intake:
                     self._totals.instances_repeated += 1
             is_first = not self._is_deadline_known
             self._is_deadline_known = True
-            return is_first
+        if was_failing:
+            _log.warning("instances are stored again")
+        return is_first
+
+
+def _instance_count(closed: Iterable[CollectedSeries]) -> int:
+    return sum(len(collected.instances) for collected in closed)
 
 
 class _Reception:

@@ -110,6 +110,12 @@ class InstanceSpool(Protocol):
         Raises SpoolUnavailable.
         """
 
+    def free_bytes(self) -> int:
+        """Return how many bytes are free for instances. Raises SpoolUnavailable."""
+
+    def quarantine_count(self) -> int:
+        """Return how many entries were put away as damaged. Raises SpoolUnavailable."""
+
 
 class HeaderScanner(Protocol):
     """Finds the header of one data set while it arrives."""
@@ -150,6 +156,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingDelivery:
+    """A delivery that is still tried. `instances` counts those that it reports first.
+
+    `reason` says why the latest of its `attempts` failed; empty when none was made.
+    """
+
+    delivery_id: str
+    series_instance_uid: str
+    revision: int
+    instances: int
+    attempts: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A delivery that was given up. `instances` counts those that it reports first."""
 
@@ -167,6 +188,7 @@ class Tally:
     """How many instances of closed series there are, by what became of their deliveries.
 
     `deliveries` counts deliveries in each state; those forgotten are still counted.
+    `oldest_pending_at` is when the series of the delivery that is owed the longest was closed.
     """
 
     closed: int
@@ -175,6 +197,7 @@ class Tally:
     dead: int
     discarded: int
     deliveries: Mapping[DeliveryState, int]
+    oldest_pending_at: datetime | None = None
 
 
 class Journal(Protocol):
@@ -213,6 +236,9 @@ class Journal(Protocol):
 
     def undelivered(self) -> list[Owed]:
         """Return what is owed, revisions of one series in order; called once at start."""
+
+    def pending(self, limit: int) -> list[PendingDelivery]:
+        """Return what is owed, the oldest first, `limit` at most."""
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return what was given up, the oldest first."""

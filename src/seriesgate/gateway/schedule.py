@@ -24,9 +24,14 @@ class DeliverySchedule:
     _serial: int = 0
 
     def add(self, owed: Owed, now: float) -> None:
-        """Take a delivery, due at once unless another revision of its series is owed."""
+        """Take a delivery, due at once unless another revision of its series is owed.
+
+        One that is here already is not taken twice.
+        """
         uid = owed.series_instance_uid
         lane = self._lanes.setdefault(uid, deque())
+        if owed in lane:
+            return
         lane.append(owed)
         if len(lane) == 1:
             self._enqueue(uid, now)
@@ -34,6 +39,10 @@ class DeliverySchedule:
     def next_due(self) -> float | None:
         """Return when the next delivery is due, or None while none is waiting."""
         return self._queue[0][0] if self._queue else None
+
+    def due_times(self) -> dict[str, float]:
+        """Return when each delivery that waits is due: of each series the first, by its id."""
+        return {self._lanes[uid][0].delivery_id: due for due, _, uid in self._queue}
 
     def take_due(self, now: float) -> Owed | None:
         """Return the delivery that has been due the longest, or None. It is then being tried."""

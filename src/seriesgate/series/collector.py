@@ -66,6 +66,21 @@ class OpenSeries:
             self.conflicting_copies.add(instance.copy)
 
 
+@dataclass(frozen=True, slots=True)
+class OpenSeriesProgress:
+    """How far an open series is: its distinct instances, and those under way.
+
+    `deadline` is the monotonic time at which it closes if nothing comes; None while something of it
+    is under way.
+    """
+
+    series_instance_uid: str
+    calling_ae_title: str
+    instances: int
+    in_flight: int
+    deadline: float | None
+
+
 class SeriesCollector:
     """Holds every open series and closes each after `quiet_period` seconds of quiet.
 
@@ -90,6 +105,20 @@ class SeriesCollector:
     def instance_count(self) -> int:
         """Return the number of distinct instances in all open series."""
         return sum(len(series.instances) for series in self._open.values())
+
+    def progress(self, limit: int) -> list[OpenSeriesProgress]:
+        """Return `limit` open series at most: those that something comes of, the next to close."""
+        first = heapq.nsmallest(limit, self._open.items(), key=_closes_after)
+        return [
+            OpenSeriesProgress(
+                uid,
+                series.calling_ae_title,
+                len(series.instances),
+                series.in_flight,
+                None if series.in_flight else series.deadline,
+            )
+            for uid, series in first
+        ]
 
     def hold(self, series_instance_uid: str) -> None:
         """Keep a series open: one of its instances is under way, its data set has not ended yet."""
@@ -153,6 +182,11 @@ class SeriesCollector:
         if not series.is_queued and series.deadline is not None:
             heapq.heappush(self._queue, (series.deadline, uid))
             series.is_queued = True
+
+
+def _closes_after(entry: tuple[str, OpenSeries]) -> float:
+    _, series = entry
+    return 0.0 if series.in_flight or series.deadline is None else series.deadline
 
 
 def _collected(uid: str, series: OpenSeries) -> CollectedSeries:

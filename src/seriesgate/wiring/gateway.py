@@ -16,6 +16,8 @@ from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
+from seriesgate.gateway.administration import Administration
+from seriesgate.gateway.associations import AssociationRegister
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
@@ -28,6 +30,7 @@ from seriesgate.series.delivery import RetryPolicy
 from seriesgate.startup import MustStop
 from seriesgate.tls import client_context, server_context
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
+from seriesgate.wiring.administration import administered, administration_listener
 
 if TYPE_CHECKING:
     import ssl
@@ -54,6 +57,8 @@ async def run_gateway(
         contextlib.closing(BlockingThread("files")) as file_thread,
         # Thousands of delivered files may have to go while other series close.
         contextlib.closing(BlockingThread("removal")) as removal_thread,
+        contextlib.closing(BlockingThread("administration")) as disk_thread,
+        administration_listener(settings) as admin_listener,
     ):
         scanner_for = HeaderScanners()
         spool = FileSpool(
@@ -64,9 +69,17 @@ async def run_gateway(
         )
         try:
             gateway = _Gateway(
-                settings, scanner_for, spool, journal, journal_thread, file_thread, removal_thread
+                settings,
+                scanner_for,
+                spool,
+                journal,
+                journal_thread,
+                file_thread,
+                removal_thread,
+                disk_thread,
             )
-            await gateway.run(stop, on_ready)
+            async with administered(settings, gateway.administration, admin_listener):
+                await gateway.run(stop, on_ready)
         except* (JournalFailed, SpoolUnavailable) as failures:
             # Whoever is not told Success keeps its instances; the next start finds all the others.
             raise MustStop(str(_first(failures))) from failures
@@ -86,6 +99,7 @@ class _Gateway:
         journal_thread: BlockingThread,
         file_thread: BlockingThread,
         removal_thread: BlockingThread,
+        disk_thread: BlockingThread,
     ) -> None:
         loop = asyncio.get_running_loop()
         clock = SystemClock()
@@ -133,23 +147,42 @@ class _Gateway:
             self._totals,
             settings.gateway_name,
         )
+        associations = AssociationRegister(clock)
+        self._scp = _storage_scp(settings, self._intake, associations)
+        self.administration = Administration(
+            self._intake,
+            spool,
+            journal,
+            self._dispatcher,
+            self._retention,
+            associations,
+            clock,
+            journal_thread,
+            disk_thread,
+            self._totals,
+        )
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Receive, close, deliver and let go until `stop` is set."""
-        scp = _storage_scp(self._settings, self._intake)
         try:
             # Whoever wants to send need not wait until a full spool is read.
-            on_ready(f"{self._settings.ae_title} at {scp.start()}")
+            on_ready(f"{self._settings.ae_title} at {self._scp.start()}")
             await _run_until(
-                stop, self._recover_and_close(), self._dispatcher.run(), self._retention.run()
+                stop,
+                self._recover_and_close(),
+                self._dispatcher.run(),
+                self._retention.run(),
+                self.administration.run(),
             )
         finally:
-            await asyncio.to_thread(scp.stop, _DRAIN_GRACE)
+            self.administration.stopping()
+            await asyncio.to_thread(self._scp.stop, _DRAIN_GRACE)
             await self._publisher.close()
 
     async def _recover_and_close(self) -> None:
         """Close nothing before it is known what an earlier run has received of it."""
         recovered = await self._file_thread(self._intake.recover)
+        self.administration.recovered()
         if recovered:
             _log.info("%d instances of an earlier run are in the spool and go on", recovered)
         await self._closer.run()
@@ -207,10 +240,13 @@ def acceptor_policy(settings: GatewaySettings) -> AcceptorPolicy:
     )
 
 
-def _storage_scp(settings: GatewaySettings, intake: Intake) -> ModalityStoreSCP:
+def _storage_scp(
+    settings: GatewaySettings, intake: Intake, associations: AssociationRegister
+) -> ModalityStoreSCP:
     return ModalityStoreSCP(
         intake,
         acceptor_policy(settings),
+        associations,
         host=settings.scp_host,
         port=settings.scp_port,
         max_associations=settings.max_associations,

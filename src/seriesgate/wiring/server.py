@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from typing import TYPE_CHECKING
@@ -26,10 +25,11 @@ from seriesgate.settings import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.tls import server_context
 from seriesgate.webhook_secret import signing_key
+from seriesgate.wiring.uvicorn_server import UvicornServer
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from fastapi import FastAPI
 
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
 # How long a request under way may take to end once the server is told to stop, in seconds.
 _DRAIN_GRACE = 10
 _KEEP_ALIVE = 75
-
-
-class _UvicornServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own: this program already has one way to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 async def run_server(
@@ -60,7 +51,7 @@ async def run_server(
     with bind_listener(settings.host, settings.port) as listener:
         app = server_app(settings)
         await _refuse_without_tokens(app, settings)
-        server = _UvicornServer(_configuration(app, settings, tls))
+        server = UvicornServer(_configuration(app, settings, tls))
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]))
             on_ready(f"{'https' if tls else 'http'}://{address_of(listener)}")

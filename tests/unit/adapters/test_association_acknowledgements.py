@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from tests.unit.upper_layer import wire
 
-from seriesgate.adapters.association import Association
+from seriesgate.adapters.association import Association, AssociationOwner
 from seriesgate.gateway.intake import InstanceReceiver, Stored
 from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
@@ -34,6 +34,25 @@ class Receiver:
         return Stored()
 
     def abandon(self) -> None:
+        pass
+
+
+class Owner:
+    """Implements `AssociationOwner`: everyone is welcome."""
+
+    def __init__(self, ended: threading.Event) -> None:
+        self._ended = ended
+
+    def admit(self, _association):
+        return None
+
+    def ended(self, _association):
+        self._ended.set()
+
+    def accepted(self, _association):
+        pass
+
+    def store_answered(self, _status):
         pass
 
 
@@ -71,9 +90,7 @@ def done_with(*pieces: bytes) -> list[str]:
         POLICY,
         cast("InstanceReceiver", Receiver()),
         None,
-        lambda _: None,
-        lambda _: None,
-        lambda _: ended.set(),
+        cast("AssociationOwner", Owner(ended)),
     ).start()
     assert ended.wait(10)
     return connection.done[2:-3]

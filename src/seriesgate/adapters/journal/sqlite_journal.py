@@ -14,7 +14,7 @@ from seriesgate.adapters.journal.records import (
     write_outcome,
     write_revision,
 )
-from seriesgate.gateway.ports import DeadLetter, Owed, Tally
+from seriesgate.gateway.ports import DeadLetter, Owed, PendingDelivery, Tally
 from seriesgate.series.delivery import Delivery, DeliveryState
 from seriesgate.series.model import InstanceCopy
 from seriesgate.series.report import Series
@@ -164,6 +164,17 @@ class SqliteJournal:
             )
             return [Owed(*row) for row in rows]
 
+    def pending(self, limit: int) -> list[PendingDelivery]:
+        """Return what is owed, the oldest first, `limit` at most."""
+        with mapped_errors():
+            rows = self._connection.execute(
+                "SELECT delivery_id, series_instance_uid, delivery.revision, added_instances,"
+                " attempt - 1, reason FROM delivery JOIN series USING (series_id)"
+                " WHERE state = ? ORDER BY serial LIMIT ?",
+                (_PENDING, limit),
+            )
+            return [PendingDelivery(*row) for row in rows]
+
     def dead_letters(self) -> list[DeadLetter]:
         """Return what was given up, the oldest first."""
         with mapped_errors():
@@ -204,6 +215,9 @@ class SqliteJournal:
             rows = self._connection.execute(
                 "SELECT state, sum(added_instances), count(*) FROM delivery GROUP BY state"
             ).fetchall()
+            oldest = self._connection.execute(
+                "SELECT report FROM delivery WHERE state = ? ORDER BY serial LIMIT 1", (_PENDING,)
+            ).fetchone()
         instances = {state: added for state, added, _ in rows}
         deliveries = {state: count for state, _, count in rows}
         for state in DeliveryState:
@@ -218,6 +232,7 @@ class SqliteJournal:
             dead=instances[_DEAD],
             discarded=instances[_DISCARDED],
             deliveries={state: deliveries[state] for state in DeliveryState},
+            oldest_pending_at=Series.model_validate_json(oldest[0]).ClosedAt if oldest else None,
         )
 
     @contextmanager

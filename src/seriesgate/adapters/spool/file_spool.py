@@ -18,7 +18,7 @@ import logging
 import os
 import stat
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -103,15 +103,19 @@ class FileSpool:
             return False
 
     def free_bytes(self) -> int:
-        """Return how many bytes are free on the volume. Raises OSError."""
-        return self._space.free_bytes()
+        """Return how many bytes are free on the volume. Raises SpoolUnavailable."""
+        with _mapped_errors():
+            return self._space.free_bytes()
+
+    def quarantine_count(self) -> int:
+        """Return how many entries are in the quarantine. Raises SpoolUnavailable."""
+        with _mapped_errors():
+            return len(self._files.listdir(self._quarantine))
 
     def create(self, request: StoreRequest) -> IncomingFile:
         """Begin to receive an instance. Raises SpoolUnavailable."""
-        try:
+        with _mapped_errors():
             is_low = self._space.was_low()
-        except OSError as error:
-            raise SpoolUnavailable(f"cannot use the spool: {error.strerror}") from error
         if is_low:
             raise SpoolUnavailable("the disk of the spool is nearly full (gateway.min_free_bytes)")
         meta = FileMeta(
@@ -288,6 +292,14 @@ class FileSpool:
 
 def _unreadable(error: OSError) -> SpoolUnavailable:
     return SpoolUnavailable(f"the spool cannot be read: {error.strerror}")
+
+
+@contextmanager
+def _mapped_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SpoolUnavailable(f"cannot use the spool: {error.strerror}") from error
 
 
 def _hash(content: bytes) -> str:

@@ -1,0 +1,1 @@
+"""The gateway's administration over HTTP: status, metrics, dead letters."""

@@ -1,0 +1,62 @@
+"""How commands talk to a running gateway."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from seriesgate.cli.options import fail
+from seriesgate.cli.server_api import not_ours
+
+if TYPE_CHECKING:
+    from seriesgate.settings import GatewaySettings
+
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+
+
+class GatewayNotRunning(Exception):
+    """Nothing answers where the gateway's administration is to be. The text is for a person."""
+
+
+class GatewayApi:
+    """Requests to the administration that the gateway's settings name."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        host = _ANY_ADDRESS.get(settings.admin_host, settings.admin_host)
+        host = f"[{host}]" if ":" in host else host
+        self.url = f"http://{host}:{settings.admin_port}"
+        token = settings.admin_token
+        self._headers = (
+            {} if token is None else {"Authorization": f"Bearer {token.get_secret_value()}"}
+        )
+
+    def request(self, method: str, path: str) -> dict[str, Any]:
+        """Return the JSON object that is the answer.
+
+        Raises GatewayNotRunning, and typer.Exit, having said what is wrong.
+        """
+        headers = dict(self._headers)
+        if method == "POST":
+            headers["Content-Type"] = "application/json"
+        try:
+            response = httpx.request(
+                method, self.url + path, headers=headers, trust_env=False, timeout=60
+            )
+        except httpx.ConnectError as error:
+            raise GatewayNotRunning(
+                f"no gateway answers at {self.url}: start it with `seriesgate up`, "
+                "or name its port with --admin-port"
+            ) from error
+        except httpx.HTTPError as error:
+            raise fail(
+                f"the gateway at {self.url} does not answer ({type(error).__name__})"
+            ) from error
+        try:
+            answer = dict(response.json())
+        except (ValueError, TypeError) as error:
+            raise not_ours(f"what answers at {self.url}") from error
+        if response.is_success:
+            return answer
+        line = f"the gateway answered {response.status_code}: {answer.get('detail')}"
+        raise fail(line)

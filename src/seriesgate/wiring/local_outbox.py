@@ -1,0 +1,91 @@
+"""The outbox of a gateway that does not run: its journal, opened under the lock of its state."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from seriesgate.adapters.admin.json_form import outbox_json
+from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
+from seriesgate.adapters.state_folder import StateFolder, StateFolderInUse
+from seriesgate.gateway.outbox import (
+    AmbiguousDeadLetter,
+    NoSuchDeadLetter,
+    find_dead_letter,
+    read_outbox,
+)
+from seriesgate.gateway.ports import JournalFailed, JournalFull
+from seriesgate.startup import CannotStart
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from seriesgate.gateway.ports import DeadLetter, Journal
+
+
+class LocalOutboxError(Exception):
+    """The outbox can't be used so. The text is one line for a person."""
+
+
+def list_locally(state_dir: Path, limit: int) -> dict[str, Any]:
+    """Return what /outbox answers. Raises LocalOutboxError, as all functions here."""
+    with _journal(state_dir) as journal:
+        return outbox_json(read_outbox(journal, limit))
+
+
+def retry_locally(state_dir: Path, delivery_id: str | None) -> int:
+    """Make a dead letter, or with None all of them, pending; return how many.
+
+    The next gateway delivers them.
+    """
+    with _journal(state_dir) as journal:
+        letters = _chosen(journal, delivery_id)
+        for letter in letters:
+            journal.revive(letter.delivery_id)
+        return len(letters)
+
+
+def discard_locally(state_dir: Path, delivery_id: str | None) -> int:
+    """Give a dead letter, or with None all of them, up for good; return how many.
+
+    The next gateway removes their files.
+    """
+    with _journal(state_dir) as journal:
+        letters = _chosen(journal, delivery_id)
+        for letter in letters:
+            journal.discard(letter.delivery_id, datetime.now(UTC))
+        return len(letters)
+
+
+@contextlib.contextmanager
+def _journal(state_dir: Path) -> Iterator[Journal]:
+    path = state_dir / "journal.db"
+    if not path.exists():
+        raise LocalOutboxError(
+            f"no gateway runs, and there is no journal in {state_dir}: name the gateway's port "
+            "with --admin-port, or its state folder with --state-dir"
+        )
+    try:
+        with (
+            contextlib.closing(StateFolder(state_dir)),
+            contextlib.closing(SqliteJournal(path, is_expected=True)) as journal,
+        ):
+            yield journal
+    except StateFolderInUse as error:
+        raise LocalOutboxError(
+            f"a gateway runs on the state folder {state_dir}, but its administration does not "
+            "answer: name its port with --admin-port"
+        ) from error
+    except NoSuchDeadLetter as error:
+        raise LocalOutboxError("no dead letter has this id") from error
+    except AmbiguousDeadLetter as error:
+        raise LocalOutboxError("several dead letters have ids like this") from error
+    except (CannotStart, JournalFailed, JournalFull) as error:
+        raise LocalOutboxError(str(error)) from error
+
+
+def _chosen(journal: Journal, delivery_id: str | None) -> list[DeadLetter]:
+    letters = journal.dead_letters()
+    return letters if delivery_id is None else [find_dead_letter(letters, delivery_id)]

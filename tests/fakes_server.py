@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from seriesgate.series.report import Series
     from seriesgate.server.query import Condition, SeriesFilter
+    from seriesgate.server.sessions import Session
 
 
 class MemorySeriesStore:
@@ -207,6 +208,24 @@ class MemoryTokenStore:
 
     async def records(self) -> list[TokenRecord]:
         return [self._records[name] for name in sorted(self._records)]
+
+
+class MemorySessionStore:
+    """A `SessionStore` in memory."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+
+    async def begin(self, session: Session, now: datetime) -> None:
+        for digest in [each.digest for each in self._sessions.values() if each.expires_at <= now]:
+            del self._sessions[digest]
+        self._sessions[session.digest] = session
+
+    async def find(self, digest: str) -> Session | None:
+        return self._sessions.get(digest)
+
+    async def end(self, digest: str) -> None:
+        self._sessions.pop(digest, None)
 
 
 def _by_time(row: StoredSeries) -> tuple[Any, ...]:

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.fakes_server import MemorySeriesStore, MemoryTokenStore
+from tests.fakes_server import MemorySeriesStore, MemorySessionStore, MemoryTokenStore
 from tests.unit.server.examples import FIVE_FIELDS, START, ticking_clock
 
 from seriesgate.server.app import create_app
@@ -44,18 +44,22 @@ class AppClient:
     ) -> None:
         self.store = MemorySeriesStore(ticking_clock())
         self.tokens = MemoryTokenStore(ticking_clock())
+        self.sessions = MemorySessionStore()
+        self.clock = FixedClock()
         self.now = 0.0
         authentication = Authentication(
             self.tokens,
+            self.sessions,
             FailureLimit(lambda: self.now),
             lambda: self.now,
+            self.clock,
             fixed=fixed,
             always=always,
         )
-        self.clock = FixedClock()
         self.app = app = create_app(
             self.store,
             self.tokens,
+            self.sessions,
             authentication,
             ServerMetrics(),
             log_requests=log,

@@ -61,7 +61,9 @@ def test_every_route_says_who_may_call_it(client):
     accesses = {route.path: access_of(route) for route in client.app.routes}
     assert [path for path, access in accesses.items() if access is None] == []
     assert [path for path, access in accesses.items() if isinstance(access, PublicAccess)] == [
-        "/healthz"
+        "/healthz",
+        "/",
+        "/dashboard/{path:path}",
     ]
 
 

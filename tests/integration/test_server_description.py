@@ -26,6 +26,7 @@ from seriesgate.server.authentication import Authentication
 from seriesgate.server.database import open_store, utc_now
 from seriesgate.server.failure_limit import FailureLimit
 from seriesgate.server.metrics import ServerMetrics
+from seriesgate.server.sql_sessions import SqlSessionStore
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
 
@@ -40,8 +41,9 @@ def description(tmp_path_factory):
     tokens = SqlTokenStore(store.database, utc_now)
     admin = Grant("admin", token_digest(TOKEN), frozenset({Scope.ADMIN}))
     patient = FailureLimit(monotonic, failures=1_000_000)
-    authentication = Authentication(tokens, patient, monotonic, fixed=[admin])
-    app = create_app(store, tokens, authentication, ServerMetrics())
+    sessions = SqlSessionStore(store.database)
+    authentication = Authentication(tokens, sessions, patient, monotonic, utc_now, fixed=[admin])
+    app = create_app(store, tokens, sessions, authentication, ServerMetrics())
     with bind_listener("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -14,7 +14,16 @@ from seriesgate.server.exception_handlers import add_exception_handlers
 from seriesgate.server.observation import ObservationMiddleware
 from seriesgate.server.openapi import DescribedApp
 from seriesgate.server.response_headers import ResponseHeadersMiddleware
-from seriesgate.server.routes import description, events, health, qido, series, summaries
+from seriesgate.server.routes import (
+    dashboard,
+    description,
+    events,
+    health,
+    qido,
+    series,
+    session,
+    summaries,
+)
 from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
 from seriesgate.server.routes import webhooks as webhooks_routes
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 
     from seriesgate.server.authentication import Authentication
     from seriesgate.server.metrics import ServerMetrics
+    from seriesgate.server.sessions import SessionStore
     from seriesgate.server.store import SeriesStore
     from seriesgate.server.tokens import TokenStore
     from seriesgate.server.webhooks import WebhookDispatcher
@@ -42,6 +52,8 @@ _ROUTERS = (
     tokens_routes.router,
     metrics_routes.router,
     description.router,
+    session.router,
+    dashboard.router,
 )
 MAX_BODY_BYTES = 2**20
 BODY_TIMEOUT = 30.0
@@ -60,6 +72,7 @@ class _App(DescribedApp):
 def create_app(
     store: SeriesStore,
     tokens: TokenStore,
+    sessions: SessionStore,
     authentication: Authentication,
     metrics: ServerMetrics,
     *,
@@ -71,7 +84,8 @@ def create_app(
 ) -> FastAPI:
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
-    `authentication` lets requests in; `tokens` is where an administrator makes what it asks for.
+    `authentication` lets requests in; `tokens` is where an administrator makes what it asks for,
+    `sessions` where browsers begin and end theirs.
     `metrics` counts; `webhooks` run while the app does; with `log_requests` there is a line in the
     log for each request. `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds)
     bound each request's body.
@@ -111,6 +125,7 @@ def create_app(
     )
     app.state.store = store
     app.state.tokens = tokens
+    app.state.sessions = sessions
     app.state.authentication = authentication
     app.state.clock = clock
     app.state.metrics = metrics

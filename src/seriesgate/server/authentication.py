@@ -9,12 +9,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from seriesgate.server.problem import ProblemError
+from seriesgate.server.sessions import session_digest
 from seriesgate.server.tokens import Scope, matching_grant, token_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from seriesgate.server.failure_limit import FailureLimit
+    from seriesgate.server.sessions import SessionStore
     from seriesgate.server.tokens import Grant, TokenStore
 
 # Another server may have revoked a token: so long it still works here, in seconds.
@@ -28,21 +31,26 @@ _log = logging.getLogger(__name__)
 class Authentication:
     """Decides about requests by the tokens of the settings (`fixed`) and those of the store.
 
+    A token comes in the request, or a session that was begun with it and is as good as it.
     `always` asks for a token even where none exists: for a server that others can reach. Otherwise
     everyone may do all until there is one; to revoke the last one does not open the server again.
-    `monotonic` is the clock.
+    `monotonic` and `clock`, which gives aware times, are the clocks.
     """
 
     def __init__(
         self,
         store: TokenStore,
+        sessions: SessionStore,
         failure_limit: FailureLimit,
         monotonic: Callable[[], float],
+        clock: Callable[[], datetime],
         *,
         fixed: Sequence[Grant] = (),
         always: bool = False,
     ) -> None:
         self._store = store
+        self._sessions = sessions
+        self._clock = clock
         self._failure_limit = failure_limit
         self._monotonic = monotonic
         self._fixed = tuple(fixed)
@@ -66,28 +74,27 @@ class Authentication:
         self._fresh_until = -math.inf
 
     async def authorize(
-        self, authorization: str | None, address: str, scope: Scope | None
+        self,
+        authorization: str | None,
+        address: str,
+        scope: Scope | None,
+        session: str | None = None,
     ) -> Grant | None:
-        """Give the grant of the Authorization header of a request; None where none is needed.
+        """Give the grant of a request's credentials; None where none is needed.
 
-        `scope` is what the grant must allow; None: any grant will do. `address` is the client's.
-        Raises ProblemError: 401 without a right token, 403 for one that does not allow it, 429 for
-        a client that has failed too often. StoreUnavailable.
+        They are its Authorization header, or without one the secret of a `session`. `scope` is what
+        the grant must allow; None: any grant will do. `address` is the client's. Raises
+        ProblemError: 401 without a right token or session, 403 for one that does not allow it, 429
+        for a client that has failed too often. StoreUnavailable.
         """
         if self._fresh_until <= self._monotonic():
             await self._refresh()
         if not self._required:
             return None
-        token = _bearer_token(authorization)
-        if token is None:
-            raise _unauthorized("a token is needed: Authorization: Bearer TOKEN", "")
-        self._refuse_blocked(token, address)
-        grant = matching_grant(token, self._grants)
-        if grant is None:
-            if self._failure_limit.failed(address):
-                _log.warning("%s has shown too many wrong tokens and is blocked a while", address)
-            raise _unauthorized("this token is not known", ', error="invalid_token"')
-        self._remember(grant, address)
+        if authorization is None and session is not None:
+            grant = await self._of_session(session)
+        else:
+            grant = self._of_token(_bearer_token(authorization), address)
         if scope is not None and not grant.allows(scope):
             raise ProblemError(
                 HTTPStatus.FORBIDDEN,
@@ -108,6 +115,27 @@ class Authentication:
             self._required = self._always or bool(self._fixed or records)
             if changes == self._changes:  # else something was changed while we read
                 self._fresh_until = now + _FRESH_FOR
+
+    def _of_token(self, token: str | None, address: str) -> Grant:
+        if token is None:
+            raise _unauthorized("a token is needed: Authorization: Bearer TOKEN", "")
+        self._refuse_blocked(token, address)
+        grant = matching_grant(token, self._grants)
+        if grant is None:
+            if self._failure_limit.failed(address):
+                _log.warning("%s has shown too many wrong tokens and is blocked a while", address)
+            raise _unauthorized("this token is not known", ', error="invalid_token"')
+        self._remember(grant, address)
+        return grant
+
+    async def _of_session(self, secret: str) -> Grant:
+        # No limit of failures: nobody guesses 256 bits, and a session that is over is no guess.
+        found = await self._sessions.find(session_digest(secret))
+        if found is not None and found.expires_at > self._clock():
+            for grant in self._grants:
+                if grant.digest == found.token_digest:
+                    return grant
+        raise _unauthorized("the session is over: log in again", "")
 
     def _refuse_blocked(self, token: str, address: str) -> None:
         seconds = self._failure_limit.blocked_for(address)

@@ -62,6 +62,16 @@ tokens = Table(
     Column("RevokedAt", UtcDateTime),
 )
 
+sessions = Table(
+    "sessions",
+    metadata,
+    # SHA-256 of the session's secret and of the token that it was begun with.
+    Column("Digest", BinaryText, primary_key=True),
+    Column("TokenDigest", BinaryText, nullable=False),
+    Column("ExpiresAt", UtcDateTime, nullable=False),
+    Index("ix_sessions_expiry", "ExpiresAt"),
+)
+
 # What series are found and sorted by, apart from the rows that people look at: small, so that a
 # walk through it is quick. ReceivedAt never changes. Each index ends with the order of the list.
 _NEWEST = ("ReceivedAt", "SeriesInstanceUID")

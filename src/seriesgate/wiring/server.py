@@ -17,6 +17,7 @@ from seriesgate.server.database import open_store, utc_now
 from seriesgate.server.failure_limit import FailureLimit
 from seriesgate.server.http_connection import HttpConnection
 from seriesgate.server.metrics import ServerMetrics
+from seriesgate.server.sql_sessions import SqlSessionStore
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
 from seriesgate.server.webhook_queue import WebhookQueue
@@ -75,16 +76,20 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
         observe=metrics.transaction,
     )
     tokens = SqlTokenStore(store.database, utc_now)
+    sessions = SqlSessionStore(store.database)
     authentication = Authentication(
         tokens,
+        sessions,
         FailureLimit(time.monotonic),
         time.monotonic,
+        utc_now,
         fixed=[*grants, *(_grant(token) for token in settings.tokens)],
         always=not is_loopback(settings.host),
     )
     return create_app(
         store,
         tokens,
+        sessions,
         authentication,
         metrics,
         webhooks=[_webhook(webhook, WebhookQueue(store.database)) for webhook in settings.webhooks],

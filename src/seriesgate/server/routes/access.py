@@ -1,29 +1,66 @@
 """What each route asks of who calls it. A route that does not say fails a test."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
+from seriesgate.server.problem import ProblemError
 from seriesgate.server.tokens import Scope
 
 if TYPE_CHECKING:
     from seriesgate.server.authentication import Authentication
 
 
-class Access:
-    """The dependency that lets a request through, or answers it with 401, 403 or 429."""
+# A name of its own under TLS, which browsers let no other host or plain page set (RFC 6265bis).
+_COOKIE = "seriesgate_session"
+_SECURE_COOKIE = f"__Host-{_COOKIE}"
+DASHBOARD_HEADER = "X-Requested-With"
+"""The header, with any value, of a request by session that changes something: a page of another
+site can make a browser send a request, but not with a header that this server has not allowed."""
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_SAME_SITE = frozenset({"same-origin", "none"})
 
-    def __init__(self, scope: Scope | None) -> None:
+
+def session_cookie(request: Request) -> str:
+    """Give the name of the session's cookie on the connection that a request came by."""
+    return _SECURE_COOKIE if request.url.scheme == "https" else _COOKIE
+
+
+class Access:
+    """The dependency that lets a request through, or answers it with 401, 403 or 429.
+
+    With `sessions` the session of a browser is as good as the token it was begun with.
+    """
+
+    def __init__(self, scope: Scope | None, *, sessions: bool = True) -> None:
         self.scope = scope
+        self._sessions = sessions
 
     async def __call__(self, request: Request) -> None:
         """Check the token of a request. Its grant is in `request.state.grant` then, or None."""
         authentication: Authentication = request.app.state.authentication
         address = request.client.host if request.client else ""
+        authorization = request.headers.get("authorization")
+        session = request.cookies.get(session_cookie(request)) if self._sessions else None
+        if authorization is None:
+            _refuse_forged(request, by_session=session is not None)
         request.state.grant = await authentication.authorize(
-            request.headers.get("authorization"), address, self.scope
+            authorization, address, self.scope, session
         )
+
+
+def _refuse_forged(request: Request, *, by_session: bool) -> None:
+    """Raise ProblemError for a change that the page of another site may have made a browser ask."""
+    if request.method in _SAFE_METHODS:
+        return
+    # Browsers add it (W3C Fetch Metadata), and no script can change it.
+    if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+        raise ProblemError(HTTPStatus.FORBIDDEN, "a page of another site sent this request")
+    if by_session and DASHBOARD_HEADER not in request.headers:
+        detail = f"a request by session needs the header {DASHBOARD_HEADER}"
+        raise ProblemError(HTTPStatus.FORBIDDEN, detail)
 
 
 class PublicAccess:
@@ -40,6 +77,9 @@ def requires(scope: Scope) -> Any:
 
 REQUIRES_ANY_TOKEN: Any = Depends(Access(None))
 """For a route that every token allows."""
+
+REQUIRES_TOKEN_ITSELF: Any = Depends(Access(None, sessions=False))
+"""For a route that every token allows, and no session."""
 
 PUBLIC: Any = Depends(PublicAccess())
 """For a route that needs no token, not even where there are some."""

@@ -1,0 +1,96 @@
+/** The top of every page: where one can go, whether the page is live, who one is. */
+
+import { element, foreign, svg } from "/dashboard/shared/element.js";
+
+const LINKS = [
+  ["stream", "#/", "Series"],
+  ["charts", "#/charts", "Charts"],
+];
+const STATES = { live: "Live", connecting: "Connecting", refused: "Signed out" };
+const THEMES = [
+  ["system", "System"],
+  ["light", "Light"],
+  ["dark", "Dark"],
+];
+
+export class Header {
+  /**
+   * @param {HTMLElement} place
+   * @param {{feed: import("/dashboard/shared/change-feed.js").ChangeFeed, logOut: () => void}} given
+   */
+  constructor(place, { feed, logOut }) {
+    this.logOut = logOut;
+    this.links = new Map(LINKS.map(([kind, href, text]) => [kind, element("a", { href }, text)]));
+    this.nav = element("nav", { "aria-label": "Pages" }, ...this.links.values());
+    this.state = element("span", { class: "live", role: "status" });
+    this.account = element("div", { class: "account" });
+    feed.addEventListener("state", ({ detail }) => this.#showState(detail));
+    this.#showState(feed.state);
+    place.replaceChildren(
+      element("a", { class: "brand", href: "#/" }, mark(), "seriesgate"),
+      this.nav,
+      element("div", { class: "frame-tools" }, this.state, themeSwitch(), this.account),
+    );
+    this.signedOut();
+  }
+
+  /** Mark a kind of page as the current one. @param {string} kind */
+  select(kind) {
+    const page = { series: "stream" }[kind] ?? kind;
+    for (const [name, anchor] of this.links) {
+      anchor.toggleAttribute("data-current", name === page);
+      if (name === kind) {
+        anchor.setAttribute("aria-current", "page");
+      } else {
+        anchor.removeAttribute("aria-current");
+      }
+    }
+  }
+
+  /** @param {{name: string | null}} session */
+  signedIn({ name }) {
+    this.nav.hidden = false;
+    this.state.hidden = false;
+    this.account.replaceChildren(
+      ...(name === null
+        ? []
+        : [
+            foreign(name, { class: "account-name", title: `Signed in with the token ${name}` }),
+            element("button", { class: "button quiet", click: this.logOut }, "Log out"),
+          ]),
+    );
+  }
+
+  signedOut() {
+    this.nav.hidden = true;
+    this.state.hidden = true;
+    this.account.replaceChildren();
+  }
+
+  #showState(state) {
+    this.state.dataset.state = state;
+    this.state.textContent = STATES[state];
+  }
+}
+
+function mark() {
+  const bar = (x, y, height) => svg("rect", { x, y, width: 4, height, rx: 1.5 });
+  return svg(
+    "svg",
+    { viewBox: "0 0 20 18", width: 20, height: 18, "aria-hidden": "true" },
+    bar(0, 1, 16),
+    bar(7, 1, 16),
+    bar(14, 1, 9),
+    bar(14, 13, 4),
+  );
+}
+
+function themeSwitch() {
+  const theme = window.seriesgateTheme;
+  const select = element(
+    "select",
+    { "aria-label": "Colours", class: "theme", change: () => theme.choose(select.value) },
+    ...THEMES.map(([value, text]) => element("option", { value, selected: value === theme.read() }, text)),
+  );
+  return select;
+}

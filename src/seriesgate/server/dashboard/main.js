@@ -1,0 +1,126 @@
+/** Starts the page: who is there, which page is wanted, and what is the same on all of them. */
+
+import { ChartsPage } from "/dashboard/charts/page.js";
+import { Header } from "/dashboard/header.js";
+import { LoginPage } from "/dashboard/login.js";
+import { SeriesPage } from "/dashboard/series/page.js";
+import { change, read } from "/dashboard/shared/api.js";
+import { parseAddress } from "/dashboard/shared/address.js";
+import { ChangeFeed } from "/dashboard/shared/change-feed.js";
+import { element } from "/dashboard/shared/element.js";
+import { empty, failure, refreshAges } from "/dashboard/shared/parts.js";
+import { StreamPage } from "/dashboard/stream/page.js";
+
+const AGES = 10000;
+
+/**
+ * @typedef {object} Page
+ * @property {string} title
+ * @property {HTMLElement} element
+ * @property {(address: import("/dashboard/shared/address.js").Address) => void} enter
+ * @property {(address: import("/dashboard/shared/address.js").Address) => void} [update] another
+ *   address of the same page; without it the page is made anew
+ * @property {() => void} leave
+ */
+
+const feed = new ChangeFeed();
+const main = document.getElementById("main");
+/** @type {Page | null} */
+let current = null;
+let currentKind = "";
+/** @type {{name: string | null, scopes: string[]} | null} */
+let session = null;
+
+const header = new Header(document.getElementById("header"), { feed, logOut });
+
+/** Give the kind of page that an address is for, and what makes one. */
+function pageFor([first = "", second, ...rest]) {
+  if (rest.length === 0) {
+    switch (second === undefined ? first : `${first}/`) {
+      case "":
+        return ["stream", () => new StreamPage(feed)];
+      case "charts":
+        return ["charts", () => new ChartsPage(feed)];
+      case "series/":
+        return [`series ${second}`, () => new SeriesPage(second, feed)];
+    }
+  }
+  return ["none", () => missing()];
+}
+
+/** @returns {Page} */
+function missing() {
+  const all = element("a", { href: "#/" }, "All series");
+  const page = element("div", { class: "page" }, element("h1", { tabindex: -1 }, "No such page"), empty("There is nothing here", all));
+  return { title: "No such page", element: page, enter() {}, leave() {} };
+}
+
+function show() {
+  if (session === null) {
+    return;
+  }
+  const address = parseAddress(location.hash);
+  const [kind, make] = pageFor(address.path);
+  header.select(kind.split(" ")[0]);
+  if (current && kind === currentKind && current.update) {
+    current.update(address);
+    return;
+  }
+  const isFirst = current === null;
+  place(make());
+  currentKind = kind;
+  current.enter(address);
+  if (!isFirst) {
+    window.scrollTo({ top: 0 });
+    current.element.querySelector("h1")?.focus({ preventScroll: true });
+  }
+}
+
+/** @param {Page} page */
+function place(page) {
+  current?.leave();
+  current = page;
+  currentKind = "";
+  document.title = page.title === "Series" ? "seriesgate" : `${page.title} · seriesgate`;
+  main.replaceChildren(page.element);
+}
+
+async function begin() {
+  try {
+    session = await read("/session");
+  } catch (problem) {
+    if (problem.status === 401) {
+      askForToken();
+    } else {
+      main.replaceChildren(failure(problem, begin));
+    }
+    return;
+  }
+  header.signedIn(session);
+  feed.start();
+  current = null;
+  show();
+}
+
+function askForToken() {
+  session = null;
+  feed.stop();
+  header.signedOut();
+  place(new LoginPage(begin));
+  current.enter(parseAddress(location.hash));
+}
+
+async function logOut() {
+  await change("DELETE", "/session");
+  askForToken();
+}
+
+window.addEventListener("hashchange", show);
+window.addEventListener("unauthorized", () => session !== null && askForToken());
+feed.addEventListener("state", ({ detail }) => detail === "refused" && askForToken());
+document.getElementById("skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the fragment is the address of the page
+  main.focus();
+});
+setInterval(refreshAges, AGES);
+begin();

@@ -1,0 +1,56 @@
+/** Makes elements. Text is always text: nothing here reads markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @typedef {Node | string | number | null | undefined | false} Child
+ * @typedef {Record<string, unknown>} Attributes an attribute that is null or false is left out, one
+ *   that is true is there without a value, a function listens to the event of its name
+ */
+
+/**
+ * Make an HTML element.
+ * @param {string} tag
+ * @param {Attributes} [attributes]
+ * @param {...(Child | Child[])} children
+ * @returns {HTMLElement}
+ */
+export function element(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/**
+ * Make an SVG element.
+ * @param {string} tag
+ * @param {Attributes} [attributes]
+ * @param {...(Child | Child[])} children
+ * @returns {SVGElement}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") {
+      node.addEventListener(name, value);
+    } else if (value !== null && value !== undefined && value !== false) {
+      node.setAttribute(name, value === true ? "" : String(value));
+    }
+  }
+  for (const child of children.flat()) {
+    if (child !== null && child !== undefined && child !== false) {
+      node.append(typeof child === "number" ? String(child) : child);
+    }
+  }
+  return node;
+}
+
+/**
+ * Make a text that comes from outside and may run in any direction.
+ * @param {string} text
+ * @param {Attributes} [attributes]
+ */
+export function foreign(text, attributes = {}) {
+  return element("bdi", { dir: "auto", ...attributes }, text);
+}

@@ -1,0 +1,59 @@
+/** What is remarkable about a series. */
+
+import { count, counted, runsAsText } from "/dashboard/shared/format.js";
+
+/**
+ * @typedef {object} Flag
+ * @property {"late" | "missing" | "conflicting" | "inconsistent" | "damaged"} kind
+ * @property {string} label
+ * @property {string} explanation
+ */
+
+/**
+ * Give the flags of a series, the worst first.
+ * @param {Record<string, any>} series
+ * @returns {Flag[]}
+ */
+export function flagsOf(series) {
+  const flags = [];
+  const damaged = series.DamagedInstances.length;
+  if (damaged) {
+    flags.push({
+      kind: "damaged",
+      label: `${count(damaged)} damaged`,
+      explanation: `${counted(damaged, "file")} of received instances found damaged; not counted`,
+    });
+  }
+  const conflicting = series.ConflictingInstances.length;
+  if (conflicting) {
+    flags.push({
+      kind: "conflicting",
+      label: `${count(conflicting)} conflicting`,
+      explanation: `${counted(conflicting, "instance")} came again with other content`,
+    });
+  }
+  if (series.InconsistentAttributes.length) {
+    flags.push({
+      kind: "inconsistent",
+      label: "inconsistent",
+      explanation: `Its instances disagree on ${series.InconsistentAttributes.join(" and ")}`,
+    });
+  }
+  const missing = series.MissingInstanceNumbers.length;
+  if (missing) {
+    flags.push({
+      kind: "missing",
+      label: `${count(missing)} missing`,
+      explanation: `Instance numbers not received: ${runsAsText(series.MissingInstanceNumbers)}`,
+    });
+  }
+  if (series.Revision > 1) {
+    const added = series.AddedInstances;
+    flags.push({
+      kind: "late",
+      label: added ? `${count(added)} late` : "late",
+      explanation: `Instances came after the series had been closed; revision ${series.Revision}`,
+    });
+  }
+  return flags;
+}

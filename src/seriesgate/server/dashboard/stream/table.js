@@ -1,0 +1,82 @@
+/** The table of the stream: never more rows than a page, however many series come. */
+
+import { element } from "/dashboard/shared/element.js";
+import { COLUMNS, seriesRow } from "/dashboard/stream/row.js";
+
+/** Rows on a page. */
+export const PAGE = 100;
+
+export class SeriesTable {
+  /** @type {Map<string, {series: Record<string, any>, row: HTMLElement}>} */
+  #shown = new Map();
+  #body = element("tbody", { role: "rowgroup" });
+
+  constructor() {
+    const headings = COLUMNS.map(([name, heading]) =>
+      element(
+        "th",
+        { role: "columnheader", scope: "col", class: `cell-${name}` },
+        name === "preview" ? element("span", { class: "for-readers" }, heading) : heading,
+      ),
+    );
+    this.element = element(
+      "table",
+      { class: "stream", role: "table" },
+      element("caption", { class: "for-readers" }, "Series, the newest first"),
+      element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...headings)),
+      this.#body,
+    );
+  }
+
+  get size() {
+    return this.#shown.size;
+  }
+
+  /** Show these series and no others. @param {Record<string, any>[]} list */
+  replace(list) {
+    this.#shown.clear();
+    for (const series of list) {
+      this.#shown.set(series.SeriesInstanceUID, { series, row: seriesRow(series) });
+    }
+    this.#body.replaceChildren(...[...this.#shown.values()].map(({ row }) => row));
+  }
+
+  /** Show a newer state of a series; return whether it is on the page. @param {Record<string, any>} series */
+  update(series) {
+    const known = this.#shown.get(series.SeriesInstanceUID);
+    if (known === undefined) {
+      return false;
+    }
+    if (known.series.UpdatedAt < series.UpdatedAt) {
+      const row = fresh(seriesRow(series));
+      const focused = known.row.contains(document.activeElement);
+      known.row.replaceWith(row);
+      this.#shown.set(series.SeriesInstanceUID, { series, row });
+      if (focused) {
+        row.querySelector("a").focus();
+      }
+    }
+    return true;
+  }
+
+  /** Put new series above all, the last of them first. @param {Record<string, any>[]} list */
+  prepend(list) {
+    const rows = [];
+    for (const series of list.slice(-PAGE)) {
+      const row = fresh(seriesRow(series));
+      this.#shown.set(series.SeriesInstanceUID, { series, row });
+      rows.unshift(row);
+    }
+    this.#body.prepend(...rows);
+    while (this.#body.children.length > PAGE) {
+      const last = this.#body.lastElementChild;
+      this.#shown.delete(last.dataset.uid);
+      last.remove();
+    }
+  }
+}
+
+function fresh(row) {
+  row.classList.add("fresh");
+  return row;
+}

@@ -1,0 +1,33 @@
+// Runs before the first paint, so that a page in the dark does not flash. Not a module for that
+// reason: modules wait for the document.
+(() => {
+  const KEY = "seriesgate-theme";
+
+  function apply(theme) {
+    if (theme === "light" || theme === "dark") {
+      document.documentElement.dataset.theme = theme;
+    } else {
+      delete document.documentElement.dataset.theme;
+    }
+  }
+
+  function read() {
+    try {
+      return localStorage.getItem(KEY) ?? "system";
+    } catch {
+      return "system"; // a browser that keeps nothing
+    }
+  }
+
+  function choose(theme) {
+    apply(theme);
+    try {
+      localStorage.setItem(KEY, theme);
+    } catch {
+      // It holds for this page then.
+    }
+  }
+
+  apply(read());
+  window.seriesgateTheme = { read, choose };
+})();

@@ -50,6 +50,9 @@ bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet
 docs: $(VENV)/.dev ## generate the pages that are made from the code
 	$(BIN)/python docs/generators/generate.py
 
+screenshots: $(VENV)/.dev peers ## take the pictures of the dashboard in docs/images
+	$(BIN)/python -m docs.generators.screenshots
+
 lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
@@ -67,4 +70,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers fuzz prove soak bench docs lock clean
+.PHONY: help run test check format peers fuzz prove soak bench docs screenshots lock clean

@@ -1,0 +1,78 @@
+"""The pictures of the dashboard: each page, light and dark, on a desk and on a phone."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tests.e2e.browser.chromium import running_chromium
+from tests.e2e.browser.sample_series import NOTEWORTHY, busy_hour, fill, noteworthy_series
+from tests.integration.running_server import running_server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+IMAGES = Path(__file__).parents[1] / "images"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a page is looked at; `name` is the end of the picture's name."""
+
+    name: str
+    theme: Literal["light", "dark"]
+    width: int
+    height: int
+
+
+LOOKS = (
+    Look("light", "light", 1440, 900),
+    Look("dark", "dark", 1440, 900),
+    Look("phone", "light", 390, 844),
+)
+#: The address of each page, and what is on it once it is ready.
+PAGES = {
+    "series": ("", "tr[data-uid]"),
+    "filters": ("?text=doe&Modality=MR", ".chip"),
+    "nothing-found": ("?PatientID=TEST-9999", ".empty"),
+    "one-series": (f"series/{NOTEWORTHY}", ".history"),
+    "charts": ("charts", ".chart .bar"),
+}
+
+
+def main() -> None:
+    """Write the pictures to docs/images."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/series_data.db"
+        now = datetime.now(UTC)
+        fill(url, [*busy_hour(now), *noteworthy_series(now)])
+        with running_server(url) as server, running_chromium() as browser:
+            for look in LOOKS:
+                _take(browser, server.url, look)
+
+
+def _take(browser: Browser, url: str, look: Look) -> None:
+    context = browser.new_context(
+        viewport={"width": look.width, "height": look.height},
+        color_scheme=look.theme,
+        locale="en-GB",
+        reduced_motion="reduce",
+    )
+    for name, (address, ready) in PAGES.items():
+        page = context.new_page()
+        page.goto(f"{url}/#/{address}")
+        page.locator(ready).first.wait_for()
+        page.locator(".live[data-state=live]").wait_for()
+        if address.partition("?")[0] == "":
+            page.locator(".totals dd").first.wait_for()
+        page.screenshot(path=IMAGES / f"dashboard-{name}-{look.name}.png")
+        page.close()
+    context.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ from seriesgate.series.delivery import DeliveryState
 from seriesgate.series.model import InstanceCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from seriesgate.gateway.ports import Outcome
@@ -125,6 +125,11 @@ class MemoryJournal:
             for delivery_id, entry in self._entries.items()
             if entry.state is DeliveryState.PENDING
         ]
+
+    def owed_copies(self) -> Iterator[tuple[str, InstanceCopy]]:
+        for entry in self._entries.values():
+            if entry.state not in SETTLED:
+                yield from ((entry.series, copy) for copy in entry.copies)
 
     def pending(self, limit: int) -> list[PendingDelivery]:
         entries = [e for e in self._entries.values() if e.state is DeliveryState.PENDING]

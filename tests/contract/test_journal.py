@@ -11,7 +11,7 @@ from tests.examples import AT, DIGEST, OTHER, collected, report
 from tests.memory_journal import MemoryJournal
 
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
-from seriesgate.gateway.ports import DeadLetter, Outcome, Owed
+from seriesgate.gateway.ports import DeadLetter, Outcome, Owed, PendingDelivery
 from seriesgate.series.delivery import (
     Delivery,
     DeliveryState,
@@ -300,3 +300,34 @@ def test_tally_knows_since_when_the_oldest_pending_delivery_is_owed(journal):
     assert journal.tally().oldest_pending_at == AT + timedelta(minutes=1)
     bury(journal, made[1])
     assert journal.tally().oldest_pending_at is None
+
+
+def test_copies_that_are_owed_or_dead_must_be_in_the_spool(journal):
+    first = record(journal, "1", "2")
+    record(journal, "3", conflicting_copies=frozenset({InstanceCopy("1", OTHER)}))
+    assert set(journal.owed_copies()) == {
+        ("1.2", copy) for copy in copies("1", "2", "3") | copies("1", digest=OTHER)
+    }
+    deliver(journal, first)
+    other = record(journal, "1", series="1.4")
+    bury(journal, other)
+    assert set(journal.owed_copies()) == {
+        ("1.2", InstanceCopy("3", DIGEST)),
+        ("1.2", InstanceCopy("1", OTHER)),
+        ("1.4", InstanceCopy("1", DIGEST)),
+    }
+    journal.discard(other.delivery_id, AT)
+    assert {uid for uid, _ in journal.owed_copies()} == {"1.2"}
+
+
+def test_pending_deliveries_are_listed_with_why_the_latest_attempt_failed(journal):
+    first, second = record(journal, "1", "2"), record(journal, "1", series="1.4")
+    journal.settle([Outcome(first, DOWN)], AT)
+    assert journal.pending(10) == [
+        PendingDelivery(first.delivery_id, "1.2", 1, 2, 1, "down"),
+        PendingDelivery(second.delivery_id, "1.4", 1, 1, 0, ""),
+    ]
+    assert journal.pending(1) == journal.pending(10)[:1]
+    bury(journal, first)
+    deliver(journal, second)
+    assert journal.pending(10) == []

@@ -112,6 +112,7 @@ class Programs:
         self.folder = folder
         self.scp_port = free_port()
         self.server_port = free_port()
+        self.admin_port = free_port()
         self.log: list[str] = []
         self.gateway: Process | None = None
         self.server: Process | None = None
@@ -134,7 +135,12 @@ class Programs:
     def start_gateway(self, durability: str) -> Process:
         self.gateway = Process(
             *seriesgate_command(),
-            *("gateway", f"--scp-port={self.scp_port}", f"--state-dir={self.state}"),
+            *(
+                "gateway",
+                f"--scp-port={self.scp_port}",
+                f"--admin-port={self.admin_port}",
+                f"--state-dir={self.state}",
+            ),
             *(f"--server-url=http://127.0.0.1:{self.server_port}", "--quiet-period=0.3"),
             f"--durability={durability}",
             cwd=self.folder,

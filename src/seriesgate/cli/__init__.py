@@ -7,7 +7,7 @@ import sys
 import typer
 
 from seriesgate import __version__
-from seriesgate.cli import config, db, outbox, run, series, token, webhooks
+from seriesgate.cli import config, db, outbox, run, series, spool, token, webhooks
 from seriesgate.cli.echo import echo
 from seriesgate.cli.send import send
 from seriesgate.cli.status import status
@@ -28,6 +28,7 @@ app.command()(send)
 app.command()(echo)
 app.command()(status)
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(spool.app, name="spool")
 app.add_typer(series.app, name="series")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(token.app, name="token")

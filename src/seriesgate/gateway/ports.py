@@ -237,6 +237,9 @@ class Journal(Protocol):
     def undelivered(self) -> list[Owed]:
         """Return what is owed, revisions of one series in order; called once at start."""
 
+    def owed_copies(self) -> Iterator[tuple[str, InstanceCopy]]:
+        """Yield what must be in the spool: series and copies of what is pending or dead."""
+
     def pending(self, limit: int) -> list[PendingDelivery]:
         """Return what is owed, the oldest first, `limit` at most."""
 

@@ -70,7 +70,7 @@ def _journal(state_dir: Path) -> Iterator[Journal]:
     try:
         with (
             contextlib.closing(StateFolder(state_dir)),
-            contextlib.closing(SqliteJournal(path, is_expected=True)) as journal,
+            contextlib.closing(SqliteJournal(path, is_expected=True, begins_anew=False)) as journal,
         ):
             yield journal
     except StateFolderInUse as error:

@@ -33,12 +33,13 @@ class _Damaged(Exception):
     pass
 
 
-def open_journal(path: Path, *, is_expected: bool) -> sqlite3.Connection:
+def open_journal(path: Path, *, is_expected: bool, begins_anew: bool = True) -> sqlite3.Connection:
     """Return the one connection to the journal at `path`, durable at each commit.
 
     A damaged file is put away beside it, and a new one begun: the gateway then rebuilds from the
-    spool what is not delivered. `is_expected` says that there must have been one: the loss is
-    logged. Only the calling thread may use the connection. Raises JournalUnusable.
+    spool what is not delivered. Without `begins_anew` it is left alone, and cannot be used.
+    `is_expected` says that there must have been one: the loss is logged. Only the calling thread
+    may use the connection. Raises JournalUnusable.
     """
     if is_expected and not path.exists():
         _log.error(
@@ -50,6 +51,8 @@ def open_journal(path: Path, *, is_expected: bool) -> sqlite3.Connection:
         try:
             return _opened(path)
         except _Damaged as error:
+            if not begins_anew:
+                raise
             kept = _put_away(path)
             _log.error(
                 "the journal %s is damaged (%s) and kept as %s: what is in the spool is reported "

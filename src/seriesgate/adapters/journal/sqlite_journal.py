@@ -37,11 +37,12 @@ _DELIVERED, _DISCARDED = DeliveryState.DELIVERED.value, DeliveryState.DISCARDED.
 class SqliteJournal:
     """Implements `Journal` in the file `path`. To be made, used and closed on one thread.
 
-    `is_expected` says that an earlier run must have left one. Raises CannotStart.
+    `is_expected` says that an earlier run must have left one. A damaged one is put away, and a new
+    one begun; without `begins_anew` it is left alone, and cannot be used. Raises CannotStart.
     """
 
-    def __init__(self, path: Path, *, is_expected: bool) -> None:
-        self._connection = open_journal(path, is_expected=is_expected)
+    def __init__(self, path: Path, *, is_expected: bool, begins_anew: bool = True) -> None:
+        self._connection = open_journal(path, is_expected=is_expected, begins_anew=begins_anew)
 
     def close(self) -> None:
         """Close the file."""
@@ -163,6 +164,19 @@ class SqliteJournal:
                 (_PENDING,),
             )
             return [Owed(*row) for row in rows]
+
+    def owed_copies(self) -> Iterator[tuple[str, InstanceCopy]]:
+        """Yield what must be in the spool: series and copies of what is pending or dead."""
+        with mapped_errors():
+            for uid, *copy in self._connection.execute(
+                "SELECT series_instance_uid, sop_instance_uid, digest FROM delivery"
+                " JOIN series USING (series_id)"
+                " JOIN copy ON copy.series_id = delivery.series_id"
+                " AND copy.revision = delivery.revision"
+                " WHERE state IN (?, ?)",
+                (_PENDING, _DEAD),
+            ):
+                yield uid, InstanceCopy(*copy)
 
     def pending(self, limit: int) -> list[PendingDelivery]:
         """Return what is owed, the oldest first, `limit` at most."""

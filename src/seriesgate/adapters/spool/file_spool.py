@@ -12,7 +12,6 @@ and an instance that comes with other content lies beside the first and overwrit
 from __future__ import annotations
 
 import errno
-import hashlib
 import itertools
 import logging
 import os
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from seriesgate.adapters.spool.free_space import FreeSpace
 from seriesgate.adapters.spool.incoming_file import IncomingPart10File
+from seriesgate.adapters.spool.names import file_name, folder_name
 from seriesgate.adapters.spool.part10 import FileMeta, NotPart10
 from seriesgate.adapters.spool.spooled_file import (
     FileUnreadable,
@@ -129,7 +129,7 @@ class FileSpool:
 
     def path_of(self, series_instance_uid: str, copy: InstanceCopy) -> Path:
         """Return where a kept copy of an instance is, or was."""
-        return Path(self._folder_of(series_instance_uid), _file_name(copy))
+        return Path(self._folder_of(series_instance_uid), file_name(copy))
 
     def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
         """Read a copy again; one that is not what was received goes to the quarantine.
@@ -155,7 +155,7 @@ class FileSpool:
         folder = self._folder_of(series_instance_uid)
         for copy in copies:
             with suppress(FileNotFoundError):
-                self._files.unlink(f"{folder}/{_file_name(copy)}")
+                self._files.unlink(f"{folder}/{file_name(copy)}")
         with self._names, suppress(OSError):
             self._files.rmdir(folder)
             self._synced_folders.discard(folder)
@@ -198,7 +198,7 @@ class FileSpool:
         When this returns, the instance may be acknowledged. Raises OSError; then it has no name.
         """
         folder = self._folder_of(header.series_instance_uid)
-        path = f"{folder}/{_file_name(InstanceCopy(header.sop_instance_uid, digest))}"
+        path = f"{folder}/{file_name(InstanceCopy(header.sop_instance_uid, digest))}"
         while not self._claim(temporary, folder, path):
             # Nothing is removed from under a comparison but by a release: then the name is free.
             with suppress(FileNotFoundError):
@@ -252,7 +252,7 @@ class FileSpool:
             self._files.close(fd)
 
     def _folder_of(self, series_instance_uid: str) -> str:
-        return f"{self._root}/{_hash(series_instance_uid.encode())}"
+        return f"{self._root}/{folder_name(series_instance_uid)}"
 
     def _entries(self) -> Iterator[str]:
         for name in self._files.listdir(self._root):
@@ -300,11 +300,3 @@ def _mapped_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise SpoolUnavailable(f"cannot use the spool: {error.strerror}") from error
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _file_name(copy: InstanceCopy) -> str:
-    return _hash(b"%b\n%b" % (copy.sop_instance_uid.encode(), copy.digest)) + ".dcm"

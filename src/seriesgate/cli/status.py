@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,14 +55,17 @@ def status(
 
 
 def _watch(api: GatewayApi, *, as_json: bool) -> None:
+    console = Console()
     try:
-        if as_json:
-            for answer in _answers(api):
+        if console.is_terminal and not as_json:
+            with Live(console=console, screen=True, auto_refresh=False) as live:
+                for answer in _answers(api):
+                    live.update(status_view(answer), refresh=True)
+        for answer in _answers(api):
+            if as_json:
                 typer.echo(json.dumps(answer))
-            return
-        with Live(console=Console(), screen=True, auto_refresh=False) as live:
-            for answer in _answers(api):
-                live.update(status_view(answer), refresh=True)
+            else:
+                console.print(status_view(answer))
     except KeyboardInterrupt:
         return
 
@@ -70,4 +73,4 @@ def _watch(api: GatewayApi, *, as_json: bool) -> None:
 def _answers(api: GatewayApi) -> Iterator[dict[str, Any]]:
     while True:
         yield api.request("GET", "/status")
-        time.sleep(_INTERVAL)
+        sleep(_INTERVAL)

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from seriesgate.server.keys import key, search_text
 from seriesgate.server.merge import canonical_json, merge
-from seriesgate.server.query import Attribute, Between, Level, OneOf, Wildcard
+from seriesgate.server.query import (
+    NEWEST_FIRST,
+    Attribute,
+    Between,
+    Level,
+    OneOf,
+    SortBy,
+    Wildcard,
+)
 from seriesgate.server.store import (
     AcceptedReport,
     Change,
@@ -25,6 +33,7 @@ from seriesgate.server.store import (
     StudyPage,
     StudySummary,
     Totals,
+    UnknownPosition,
 )
 from seriesgate.server.tokens import Grant, TokenNameTaken, TokenRecord
 
@@ -33,7 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seriesgate.series.report import Series
-    from seriesgate.server.query import Condition, SeriesFilter
+    from seriesgate.server.query import Condition, Order, SeriesFilter
     from seriesgate.server.sessions import Session
 
 
@@ -71,24 +80,24 @@ class MemorySeriesStore:
         *,
         limit: int,
         after: PagePosition | None = None,
-        oldest_first: bool = False,
+        order: Order = NEWEST_FIRST,
     ) -> SeriesPage:
         await self.check()
-        rows, following = self._page(wanted, limit, after, oldest_first)
+        rows, following = self._page(wanted, limit, after, order)
         return SeriesPage(rows, following)
 
     async def studies(
         self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
     ) -> StudyPage:
         await self.check()
-        rows, following = self._page(replace(wanted, level=Level.STUDY), limit, after, False)
+        rows, following = self._page(replace(wanted, level=Level.STUDY), limit, after)
         return StudyPage([self._study(row) for row in rows], following)
 
     async def patients(
         self, wanted: SeriesFilter, *, limit: int, after: PagePosition | None = None
     ) -> PatientPage:
         await self.check()
-        rows, following = self._page(replace(wanted, level=Level.PATIENT), limit, after, False)
+        rows, following = self._page(replace(wanted, level=Level.PATIENT), limit, after)
         return PatientPage([self._patient(row) for row in rows], following)
 
     async def totals(self) -> Totals:
@@ -127,20 +136,28 @@ class MemorySeriesStore:
         await self.check()
         return len(self._changes)
 
+    async def forgotten_changes(self) -> int:
+        await self.check()
+        return 0
+
     def _page(
         self,
         wanted: SeriesFilter,
         limit: int,
         after: PagePosition | None,
-        oldest_first: bool,
+        order: Order = NEWEST_FIRST,
     ) -> tuple[list[StoredSeries], PagePosition | None]:
         every = sorted(self._rows.values(), key=_by_time)
         rows = [row for row in _firsts(every, wanted.level) if _matches(row, wanted, every)]
-        by = _order_of(wanted)
-        rows.sort(key=by, reverse=not oldest_first)
+        by = _order_of(wanted, order)
+        rows.sort(key=by, reverse=order.descending)
         if after is not None:
-            rest = [row for row in rows if (by(row) > _order(after)) == oldest_first]
-            rows = [row for row in rest if by(row) != _order(after)]
+            last: tuple[Any, ...] = (after.received_at, after.series_instance_uid)
+            if by is not _by_time:
+                if after.series_instance_uid not in self._rows:
+                    raise UnknownPosition("is of a series that is not there")
+                last = by(self._rows[after.series_instance_uid])
+            rows = [row for row in rows if (by(row) < last if order.descending else by(row) > last)]
         page = rows[:limit]
         if len(rows) <= limit:
             return page, None
@@ -232,17 +249,17 @@ def _by_time(row: StoredSeries) -> tuple[Any, ...]:
     return (row.ReceivedAt, row.SeriesInstanceUID)
 
 
-def _order(position: PagePosition) -> tuple[Any, ...]:
-    values = (position.received_at, position.series_instance_uid)
-    return values if position.key is None else (position.key, *values)
-
-
-def _order_of(wanted: SeriesFilter) -> Callable[[StoredSeries], tuple[Any, ...]]:
-    """By time, or by what a range leads."""
+def _order_of(wanted: SeriesFilter, order: Order) -> Callable[[StoredSeries], tuple[Any, ...]]:
+    """By what is asked for; in place of time, by what a range leads."""
+    if order.by is SortBy.INSTANCES:
+        return lambda row: (row.InstancesInSeries, *_by_time(row))
     leading = wanted.leading
-    if leading is None or isinstance(leading, OneOf):
+    if order.by is not SortBy.RECEIVED:
+        attribute = Attribute(order.by.value)
+    elif leading is None or isinstance(leading, OneOf):
         return _by_time
-    attribute = leading.attribute
+    else:
+        attribute = leading.attribute
     return lambda row: (key(attribute, getattr(row, attribute)), *_by_time(row))
 
 

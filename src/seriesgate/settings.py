@@ -268,6 +268,13 @@ class ServerSettings(_ProgramSettings):
     max_connections: Annotated[int, Field(ge=1, le=65536)] = Field(
         1000, description="requests and idle connections at a time; more are answered 503"
     )
+    keep_changes: Annotated[float, Field(ge=7 * 86400, le=3650 * 86400, allow_inf_nan=False)] = (
+        Field(
+            90 * 86400.0,
+            description="seconds for which the changes of series are kept for those who follow "
+            "them, and a webhook that is in no settings any more; the series stay",
+        )
+    )
     access_log: bool = Field(False, description="log each request, without patient data")
 
     @model_validator(mode="after")

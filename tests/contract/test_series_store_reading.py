@@ -15,16 +15,21 @@ from tests.contract.test_series_store import store as store  # noqa: PLC0414 - a
 from tests.contract.test_series_store import stores as stores  # noqa: PLC0414 - a fixture
 from tests.unit.server.examples import START, report
 
+from seriesgate.server import sql_few, sql_find
+from seriesgate.server.cursor import decode_cursor, encode_cursor
 from seriesgate.server.query import (
+    OLDEST_FIRST,
     Attribute,
     Between,
     Condition,
     Level,
     OneOf,
+    Order,
     SeriesFilter,
+    SortBy,
     Wildcard,
 )
-from seriesgate.server.store import Outcome
+from seriesgate.server.store import Outcome, PagePosition, UnknownPosition
 
 A = Attribute
 SERIES: tuple[dict[str, Any], ...] = (
@@ -114,6 +119,78 @@ def test_text_is_found_in_any_case_and_is_no_pattern(filled):
         assert found == [f"1.{digit}" for digit in expected], text
 
 
+def in_small_steps(monkeypatch, few):
+    """Have a query look at one series at a time; from `few` on there is no shortcut."""
+    for name in ("EXAMINED", "EXAMINED_BEFORE_A_SHORTCUT", "EXAMINED_ELSEWHERE"):
+        monkeypatch.setattr(sql_find, name, 1)
+    monkeypatch.setattr(sql_few, "FEW", few)
+
+
+@pytest.mark.parametrize("few", [0, 2, 100])
+def test_what_is_found_depends_on_no_step_and_no_shortcut(filled, monkeypatch, few):
+    in_small_steps(monkeypatch, few)
+    cases = [(SeriesFilter(tuple(conditions)), found) for conditions, found in CONDITIONS]
+    for filter_, expected in [*cases, *((SeriesFilter(text=text), ends) for text, ends in TEXTS)]:
+        paged = run(every_page(filled, filter_, 3))
+        assert [uid for page in paged for uid in page] == [f"1.{end}" for end in expected], filter_
+
+
+ORDERS = {
+    SortBy.RECEIVED: "1234",
+    SortBy.PATIENT_NAME: "1234",  # two of the same name, as they came
+    SortBy.PATIENT_ID: "1234",
+    SortBy.STUDY_DATE: "2134",  # one has none
+    SortBy.INSTANCES: "4213",
+}
+
+
+@pytest.mark.parametrize("few", [None, 100])
+def test_orders(filled, monkeypatch, few):
+    """Each is the same on all pages, in either direction, with a filter and without."""
+    for number, count in enumerate((20, 13, 20, 12)):
+        run(filled.register(report(**SERIES[number] | MORE[number], InstancesInSeries=count)))
+    if few is not None:
+        in_small_steps(monkeypatch, few)
+
+    async def every(order, wanted_, limit):
+        found, after = [], None
+        while True:
+            page = await filled.page(wanted_, limit=limit, after=after, order=order)
+            found += [uid[-1] for uid in uids(page)]
+            if page.following is None:
+                return "".join(found)
+            after = decode_cursor(encode_cursor(page.following))
+
+    for by, upwards in ORDERS.items():
+        for limit in (1, 3):
+            assert run(every(Order(by, descending=False), ALL, limit)) == upwards
+            assert run(every(Order(by), ALL, limit)) == upwards[::-1]
+            for filtered, ends in (
+                (SeriesFilter(text="doe^j"), "12"),
+                (wanted(PatientID="A"), "123"),
+                (SeriesFilter((OneOf(A.MODALITIES_IN_STUDY, ("MR",)),)), "12"),
+            ):
+                expected = "".join(end for end in upwards if end in ends)
+                assert run(every(Order(by, descending=False), filtered, limit)) == expected
+
+
+def test_position_of_no_series_is_told_so(filled):
+    nowhere = PagePosition(START, "9.9")
+    assert run(filled.page(ALL, limit=1, after=nowhere)).following is None
+    with pytest.raises(UnknownPosition):
+        run(filled.page(ALL, limit=1, after=nowhere, order=Order(SortBy.PATIENT_NAME)))
+
+
+def test_text_is_that_of_the_row_now_also_for_a_shortcut(filled, monkeypatch):
+    in_small_steps(monkeypatch, 100)
+    fields = SERIES[2] | MORE[2] | {"InstancesInSeries": 11, "PatientName": "New^Name"}
+    run(filled.register(report(**fields)))
+    run(filled.register(report(**fields | {"InstancesInSeries": 12, "PatientName": "Newer^Name"})))
+    for text, expected in (("döe^john", []), ("newer^name", ["1.3"]), ("brain [x]", ["1.3"])):
+        paged = run(every_page(filled, SeriesFilter(text=text), 3))
+        assert [uid for page in paged for uid in page] == expected
+
+
 def test_time_of_arrival(filled):
     newest = run(filled.page(ALL, limit=10)).series
     times = [row.ReceivedAt for row in newest]
@@ -129,7 +206,7 @@ def test_oldest_first_is_the_reverse_on_every_page(filled):
         found, after = [], None
         while True:
             page = await filled.page(
-                SeriesFilter(received_from=START), limit=3, after=after, oldest_first=True
+                SeriesFilter(received_from=START), limit=3, after=after, order=OLDEST_FIRST
             )
             found += uids(page)
             after = page.following

@@ -7,9 +7,8 @@ import sqlite3
 from asyncio import run
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from tests.integration.schema_check import differences
 from tests.unit.server.examples import START, report, ticking_clock
 
 from seriesgate.server.database import open_store
@@ -94,8 +93,7 @@ def test_migrated_schema_is_that_of_the_program(path, tmp_path, start):
     fresh = create_engine(f"sqlite:///{tmp_path}/fresh.db")
     metadata.create_all(fresh)
     with migrated.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata) == []
+        assert differences(connection) == []
     assert table_definitions(migrated) == table_definitions(fresh)
     migrated.dispose()
     fresh.dispose()
@@ -111,8 +109,7 @@ def test_schema_check_sees_a_difference(path):
     ):
         with engine.begin() as connection:
             connection.execute(text(change))
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, metadata)
+            assert differences(connection)
             connection.rollback()
     engine.dispose()
 

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 import psycopg
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from psycopg import sql
 from sqlalchemy import create_engine, make_url, text
+from tests.integration.schema_check import differences
 from tests.unit.server.examples import report, ticking_clock
 from typer.testing import CliRunner
 
@@ -79,8 +78,7 @@ def test_migrated_schema_is_that_of_the_program(postgresql, url):
             if database == fresh:
                 metadata.create_all(connection)
                 connection.execute(text("CREATE TABLE alembic_version (version_num text)"))
-            context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, metadata) == []
+            assert differences(connection) == []
         engine.dispose()
     for query in _CATALOG.values():
         migrated = sorted(postgresql.execute(query, url=url), key=str)

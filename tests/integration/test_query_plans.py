@@ -11,7 +11,16 @@ from sqlalchemy import create_engine, event, text
 from tests.unit.server.examples import START, report
 
 from seriesgate.server import sql_find
-from seriesgate.server.query import Attribute, Between, Level, OneOf, SeriesFilter, Wildcard
+from seriesgate.server.query import (
+    Attribute,
+    Between,
+    Level,
+    OneOf,
+    Order,
+    SeriesFilter,
+    SortBy,
+    Wildcard,
+)
 from seriesgate.server.schema import upgrade
 from seriesgate.server.sql_find import find_positions
 from seriesgate.server.sql_read import read_changes, read_patients, read_studies
@@ -29,7 +38,8 @@ FILTERS = {
     "pk, but for text": SeriesFilter(text="no one"),
     "study": SeriesFilter((OneOf(A.STUDY, ("2.7",)),)),
     "patient": SeriesFilter((OneOf(A.PATIENT_ID, ("P7",)), OneOf(A.MODALITY, ("MR",)))),
-    "gateway": SeriesFilter((OneOf(A.GATEWAY, ("g1",)), OneOf(A.MODALITY, ("OT",)))),
+    "gateway": SeriesFilter((OneOf(A.GATEWAY, ("g1",)),)),
+    "gateway_modality": SeriesFilter((OneOf(A.GATEWAY, ("g1",)), OneOf(A.MODALITY, ("MR",)))),
     "modality": SeriesFilter((OneOf(A.MODALITY, ("MR",)),)),
     "accession": SeriesFilter((OneOf(A.ACCESSION_NUMBER, ("A7",)),), text="x"),
     "name": SeriesFilter((Wildcard(A.PATIENT_NAME, "Doe1*"),)),
@@ -37,7 +47,7 @@ FILTERS = {
     "studies": SeriesFilter(level=Level.STUDY),
     "patients": SeriesFilter(level=Level.PATIENT),
 }
-SORTED = {"study", "patient", "accession", "gateway", "pk, but for text"}
+SORTED = {"study", "patient", "accession", "pk, but for text"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -71,6 +81,7 @@ def database(request, tmp_path_factory, postgresql):
 def posted(number):
     sent = report(
         SeriesInstanceUID=f"1.{number}",
+        InstancesInSeries=number % 50 + 1,
         StudyInstanceUID=f"2.{number // 4}",
         PatientID=f"P{number // 8}",
         PatientName=f"Doe{number // 8}",
@@ -96,13 +107,18 @@ def plans(database, run):
     ]
 
 
+def without_shortcuts(monkeypatch):
+    monkeypatch.setattr(sql_find, "EXAMINED", 100)
+    monkeypatch.setattr(sql_find, "shortcuts", lambda _dialect, _wanted: [])
+
+
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("after", [None, AFTER], ids=["first page", "later page"])
 def test_lists_go_along_their_index(database, monkeypatch, name, after):
     if after is not None and name in {"name", "study_date"}:
         key = "doe1" if name == "name" else "20260102"
         after = PagePosition(after.received_at, after.series_instance_uid, key)
-    monkeypatch.setattr(sql_find, "EXAMINED", 100)
+    without_shortcuts(monkeypatch)
     found = plans(database, lambda connection: find_positions(connection, FILTERS[name], 10, after))
     index = name.split(",")[0]
     for plan in found:
@@ -112,11 +128,69 @@ def test_lists_go_along_their_index(database, monkeypatch, name, after):
             assert re.search(along, plan), plan
         else:
             # What many series have, it may as well find along the list of all.
-            others = {"gateway": "|pkey", "modality": "|pkey"}
+            others = dict.fromkeys(("gateway", "modality", "gateway_modality"), "|pkey")
             along = "pkey" if index == "pk" else index + others.get(index, "")
             assert re.search(rf"series_index_({along})\b", plan), plan
             # Of the few that a study has, or that one query looks at, it may rather sort.
             assert "Sort" not in plan or name in SORTED, plan
+
+
+@pytest.mark.parametrize(
+    ("by", "index"),
+    [
+        (SortBy.PATIENT_NAME, "name"),
+        (SortBy.PATIENT_ID, "patient"),
+        (SortBy.STUDY_DATE, "study_date"),
+        (SortBy.INSTANCES, "instances"),
+    ],
+)
+@pytest.mark.parametrize("descending", [True, False])
+def test_orders_go_along_their_index(database, monkeypatch, by, index, descending):
+    without_shortcuts(monkeypatch)
+    order = Order(by, descending)
+    wanted = SeriesFilter((OneOf(A.PATIENT_ID, ("P7",)),))
+    is_sqlite = database.connection.dialect.name == "sqlite"
+    for after in (None, PagePosition(START + timedelta(seconds=7), "1.7")):
+        found = plans(
+            database,
+            lambda connection, after=after: find_positions(connection, wanted, 10, after, order),
+        )
+        if after is not None:
+            assert re.search(r"KEY \(ReceivedAt=|_pkey", found.pop(0))
+        # The few that one query looks at, PostgreSQL may rather sort.
+        for plan in found if is_sqlite else found[:1]:
+            assert f"ix_series_index_{index}" in plan
+            assert "Sort" not in plan
+            assert "TEMP B-TREE" not in plan
+
+
+#: A filter that few series meet, and the index that has these.
+SHORTCUTS = {
+    "series_text": SeriesFilter(text="doe7"),
+    "ix_series_index_patient": SeriesFilter(
+        (OneOf(A.MODALITIES_IN_STUDY, ("MR",)), OneOf(A.PATIENT_ID, ("P7",)))
+    ),
+    "ix_series_index_modality": SeriesFilter((OneOf(A.MODALITIES_IN_STUDY, ("OT",)),)),
+    "ix_series_index_name": SeriesFilter((Wildcard(A.PATIENT_NAME, "Doe7*"),)),
+    "PRIMARY KEY|_pkey": SeriesFilter(
+        received_from=START, received_before=START + timedelta(seconds=9)
+    ),
+}
+
+
+@pytest.mark.parametrize("index", SHORTCUTS)
+def test_shortcuts_read_the_few_alone(database, monkeypatch, index):
+    monkeypatch.setattr(sql_find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
+    monkeypatch.setattr(sql_find, "EXAMINED_ELSEWHERE", 1)
+    order = Order(SortBy.INSTANCES)
+    found = plans(
+        database, lambda connection: find_positions(connection, SHORTCUTS[index], 10, None, order)
+    )
+    counted, read = found[-2:]
+    assert re.search(index, counted), counted
+    for plan in (counted, read):
+        assert "Seq Scan" not in plan
+        assert not re.search(r"SCAN series_(index|data)", plan), plan
 
 
 @pytest.mark.parametrize("read", [read_studies, read_patients])
@@ -138,6 +212,7 @@ def test_changes_are_read_from_where_the_reader_is(database):
 
 def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
     """Each query looks at so many series, and says where the next one goes on."""
+    without_shortcuts(monkeypatch)
     monkeypatch.setattr(sql_find, "EXAMINED", 1000)
     wanted, after, found = SeriesFilter(text="doe0"), None, []
     steps = 0

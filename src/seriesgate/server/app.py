@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from seriesgate.server.authentication import Authentication
+    from seriesgate.server.housekeeping import Housekeeping
     from seriesgate.server.metrics import ServerMetrics
     from seriesgate.server.sessions import SessionStore
     from seriesgate.server.store import SeriesStore
@@ -77,6 +78,7 @@ def create_app(
     metrics: ServerMetrics,
     *,
     webhooks: Sequence[WebhookDispatcher] = (),
+    housekeeping: Housekeeping | None = None,
     log_requests: bool = False,
     clock: Callable[[], datetime] = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -85,10 +87,9 @@ def create_app(
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for,
-    `sessions` where browsers begin and end theirs.
-    `metrics` counts; `webhooks` run while the app does; with `log_requests` there is a line in the
-    log for each request. `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds)
-    bound each request's body.
+    `sessions` where browsers begin and end theirs. `metrics` counts; `webhooks` and `housekeeping`
+    run while the app does; with `log_requests` there is a line in the log for each request. `clock`
+    gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
     """
     feed = ChangeFeed(store)
 
@@ -98,6 +99,8 @@ def create_app(
             await each.begin()
         tasks = [asyncio.create_task(feed.run())]
         tasks += [asyncio.create_task(each.run(feed)) for each in webhooks]
+        if housekeeping is not None:
+            tasks.append(asyncio.create_task(housekeeping.run()))
         try:
             yield
         finally:

@@ -12,8 +12,15 @@ _SEPARATOR = " "  # in neither an ISO time nor a UID
 
 
 def encode_cursor(position: PagePosition) -> str:
-    """Give the cursor of a position: URL-safe ASCII, without patient data."""
-    text = f"{position.received_at.isoformat()}{_SEPARATOR}{position.series_instance_uid}"
+    """Give the cursor of a position: URL-safe ASCII.
+
+    A key that is text says something of a patient, and URLs are logged: it is left out, and the
+    store reads it again.
+    """
+    parts = [position.received_at.isoformat(), position.series_instance_uid]
+    if isinstance(position.key, int):
+        parts.append(str(position.key))
+    text = _SEPARATOR.join(parts)
     return base64.urlsafe_b64encode(text.encode()).decode("ascii").rstrip("=")
 
 
@@ -24,13 +31,12 @@ def decode_cursor(cursor: str) -> PagePosition:
         text = base64.b64decode(cursor + padding, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise ValueError("not a cursor of this server") from None
-    time, _, series_instance_uid = text.partition(_SEPARATOR)
     try:
-        received_at = datetime.fromisoformat(time)
-    except ValueError:
+        time, series_instance_uid, *keys = text.split(_SEPARATOR)
+        position = PagePosition(datetime.fromisoformat(time), series_instance_uid, *map(int, keys))
+    except (TypeError, ValueError):
         raise ValueError("not a cursor of this server") from None
-    position = PagePosition(received_at, series_instance_uid)
     is_ours = series_instance_uid.isprintable()  # some databases refuse NUL even as a question
-    if received_at.tzinfo is None or not is_ours or encode_cursor(position) != cursor:
+    if position.received_at.tzinfo is None or not is_ours or encode_cursor(position) != cursor:
         raise ValueError("not a cursor of this server")
     return position

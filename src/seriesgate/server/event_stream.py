@@ -24,13 +24,18 @@ _COMMENT = ":\n\n"
 
 
 async def events(
-    feed: ChangeFeed, position: int, *, heartbeat: float = HEARTBEAT
+    feed: ChangeFeed, position: int, *, forgotten: int = 0, heartbeat: float = HEARTBEAT
 ) -> AsyncIterator[str]:
     """Give the stream's text from the change after `position` on, until the feed closes.
 
+    A reader that was away until changes up to `forgotten` were deleted is told so by an event.
     Holds no more than one batch of changes: what a reader has not taken stays in the database.
     """
     yield f"retry: {_RECONNECT_MS}\n\n"
+    if position < forgotten:
+        gap = f'{{"From":{position + 1},"To":{forgotten}}}'
+        yield f"id: {forgotten}\nevent: forgotten\ndata: {gap}\n\n"
+        position = forgotten
     while not feed.closing.is_set():
         try:
             # Waiting begins before reading: what comes in between must not go unnoticed.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from seriesgate.server.query import OLDEST_FIRST
 from seriesgate.server.store import StoredSeries
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ async def export(
 
     Raises StoreUnavailable, also between two pieces: then the export has no proper end.
     """
-    page = await store.page(wanted, limit=_PAGE, oldest_first=True)
+    page = await store.page(wanted, limit=_PAGE, order=OLDEST_FIRST)
     yield export_format.head + export_format.lines(page.series)
     while page.following is not None:
-        page = await store.page(wanted, limit=_PAGE, after=page.following, oldest_first=True)
+        page = await store.page(wanted, limit=_PAGE, after=page.following, order=OLDEST_FIRST)
         yield export_format.lines(page.series)
 
 

@@ -6,13 +6,16 @@ any database can hold it: PostgreSQL's takes rows of 2,704 bytes at most.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from seriesgate.server.query import Attribute
+from seriesgate.server.query import Attribute, OneOf, Wildcard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from seriesgate.server.query import SeriesFilter
 
 KEY_LENGTH = 64
 _NAME_LENGTH = 200  # three components of 64 characters, and what stands between them
@@ -23,6 +26,7 @@ _SEARCHED = (
     Attribute.STUDY_DESCRIPTION,
     Attribute.SERIES_DESCRIPTION,
 )
+_INDEXED = (*_SEARCHED, Attribute.BODY_PART, Attribute.MANUFACTURER)
 #: In no value: a report has no control characters.
 _BETWEEN = "\n"
 
@@ -49,6 +53,24 @@ def folded(text: str) -> str:
 def search_text(row: Mapping[str, Any]) -> str:
     """Give what a search for text looks into, case folded."""
     return folded(_BETWEEN.join(row[attribute] for attribute in _SEARCHED))
+
+
+def indexed_text(row: Mapping[str, Any]) -> str:
+    """Give the texts that series are found by in the index of texts, case folded."""
+    return folded(_BETWEEN.join(row[attribute] for attribute in _INDEXED))
+
+
+def contained_texts(wanted: SeriesFilter) -> list[str]:
+    """Give texts that `indexed_text` contains of each series that is wanted; there may be more."""
+    texts = [wanted.text]
+    for condition in wanted.conditions:
+        if condition.attribute in _INDEXED:
+            match condition:
+                case OneOf(values=(value,)):
+                    texts.append(key(condition.attribute, value))
+                case Wildcard(pattern=pattern):
+                    texts += re.split(r"[*?]", key(condition.attribute, pattern))
+    return [folded(each) for each in texts]
 
 
 def after_prefix(prefix: str) -> str | None:

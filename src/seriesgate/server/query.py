@@ -44,6 +44,28 @@ class Level(Enum):
     PATIENT = "patient"
 
 
+class SortBy(StrEnum):
+    """What a list can be sorted by; RECEIVED is the time of the first report."""
+
+    RECEIVED = "ReceivedAt"
+    PATIENT_NAME = "PatientName"
+    PATIENT_ID = "PatientID"
+    STUDY_DATE = "StudyDate"
+    INSTANCES = "InstancesInSeries"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of a list. Series of the same value are in the order of arrival, either way."""
+
+    by: SortBy = SortBy.RECEIVED
+    descending: bool = True
+
+
+NEWEST_FIRST = Order()
+OLDEST_FIRST = Order(descending=False)
+
+
 @dataclass(frozen=True, slots=True)
 class OneOf:
     """The attribute has one of these values."""

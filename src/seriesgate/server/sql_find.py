@@ -1,46 +1,65 @@
 """The SQL that finds series by what a filter says, in bounded time whatever it says.
 
-One condition of a filter leads: the query walks the index that has its series in the order of the
-list, so it never sorts and a page starts where the one before ended. The other conditions are
-tried on each series along the way, on at most `EXAMINED` of them a query; then the query gives what
-it found, and the position where the next one goes on.
+A query walks along an index that has the series in the order of the list, so it never sorts and a
+page starts where the one before ended. Where the list is in the order of arrival, one condition of
+the filter leads: its index has its series in this order. The other conditions are tried on each
+series along the way, on a bounded number of them a query; then the query gives what it found, and
+the position where the next one goes on. Where few series meet one of the conditions there is a
+shortcut: just these are read, and sorted (see `sql_few`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, and_, cast, exists, func, literal, or_, select, tuple_
+from sqlalchemy import literal, select, tuple_
 
-from seriesgate.server.keys import KEY_LENGTH, after_prefix, folded, key
-from seriesgate.server.query import Attribute, Between, Level, OneOf, Wildcard
-from seriesgate.server.store import PagePosition
+from seriesgate.server.keys import after_prefix, key
+from seriesgate.server.query import (
+    NEWEST_FIRST,
+    Attribute,
+    OneOf,
+    SortBy,
+    Wildcard,
+)
+from seriesgate.server.sql_conditions import (
+    FIRST,
+    INDEXED,
+    looks_elsewhere,
+    tried_condition,
+    tried_level,
+    tried_text,
+    tried_times,
+    unindexed,
+)
+from seriesgate.server.sql_few import indexed_condition, shortcuts, the_few
+from seriesgate.server.store import PagePosition, UnknownPosition
 from seriesgate.server.tables import series_data, series_index
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
-    from seriesgate.server.query import Condition, SeriesFilter
+    from seriesgate.server.query import Condition, Order, SeriesFilter
 
 EXAMINED = 20_000
 """How many series one query looks at. A walk over so many takes some 20 ms."""
+EXAMINED_BEFORE_A_SHORTCUT = 2_000
+"""The same where there may be a shortcut: a page of what many have is full by then."""
 EXAMINED_ELSEWHERE = 1_000
 """The same where a condition has to look up each of them in another place."""
 
 _INDEX = series_index.c
-#: The columns of what has an index of its own.
-_LEADING = {
-    Attribute.STUDY: _INDEX.StudyInstanceUID,
-    Attribute.ACCESSION_NUMBER: _INDEX.AccessionKey,
-    Attribute.PATIENT_ID: _INDEX.PatientKey,
-    Attribute.PATIENT_NAME: _INDEX.NameKey,
-    Attribute.STUDY_DATE: _INDEX.StudyDateKey,
-    Attribute.GATEWAY: _INDEX.GatewayKey,
-    Attribute.MODALITY: _INDEX.ModalityKey,
+_ARRIVAL = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
+_SORTED = {
+    SortBy.RECEIVED: (),
+    SortBy.PATIENT_NAME: (_INDEX.NameKey,),
+    SortBy.PATIENT_ID: (_INDEX.PatientKey,),
+    SortBy.STUDY_DATE: (_INDEX.StudyDateKey,),
+    SortBy.INSTANCES: (_INDEX.InstancesInSeries,),
 }
-_IN_INDEX = {Attribute.SERIES: _INDEX.SeriesInstanceUID, **_LEADING}
-_FIRST = {Level.STUDY: _INDEX.FirstOfStudy, Level.PATIENT: _INDEX.FirstOfPatient}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,7 @@ class _Walk:
     """
 
     order: tuple[ColumnElement[Any], ...]
+    descending: bool
     fixed: tuple[ColumnElement[bool], ...] = ()
     low: tuple[Any, ...] | None = None
     high: tuple[Any, ...] | None = None
@@ -61,48 +81,34 @@ def find_positions(
     wanted: SeriesFilter,
     limit: int,
     after: PagePosition | None,
-    *,
-    oldest_first: bool = False,
+    order: Order = NEWEST_FIRST,
 ) -> tuple[list[PagePosition], PagePosition | None]:
     """Give at most `limit` positions of series after `after`, and from where on there may be more.
 
-    Newest first, unless the filter is led by a range of names or dates: then by these, downwards.
+    Where a range of names or dates leads the filter, by these instead of by arrival. Raises
+    UnknownPosition.
     """
-    walk, tried = _plan(connection.dialect.name, wanted)
-    walk = _from(walk, after, oldest_first=oldest_first)
-    horizon = None
-    if tried:
-        elsewhere = any(each.attribute not in _IN_INDEX for each in wanted.conditions)
-        most = EXAMINED_ELSEWHERE if elsewhere else EXAMINED
-        far = _statement(walk, oldest_first=oldest_first).offset(most - 1).limit(1)
-        horizon = connection.execute(far).one_or_none()
-        if horizon is not None:
-            walk = _up_to(walk, tuple(horizon), oldest_first=oldest_first)
-    statement = _statement(walk, oldest_first=oldest_first).where(*tried).limit(limit + 1)
-    rows = connection.execute(statement).all()
+    dialect = connection.dialect.name
+    walk, tried = _plan(dialect, wanted, order)
+    walk = walk if after is None else _after(walk, _with_key(connection, walk, after))
+    if not tried:
+        return _page(connection.execute(_statement(walk).limit(limit + 1)).all(), limit)
+    possible = shortcuts(dialect, wanted)
+    horizon = _horizon(connection, walk, _most(wanted, is_short=bool(possible)))
+    stretch = walk if horizon is None else _up_to(walk, tuple(horizon))
+    rows = connection.execute(_statement(stretch).where(*tried).limit(limit + 1)).all()
+    if horizon is None or len(rows) > limit:
+        return _page(rows, limit)
+    few = the_few(connection, possible)
+    if few is not None:
+        rows = connection.execute(_sorted(walk, few, dialect, wanted).limit(limit + 1)).all()
+        return _page(rows, limit)
+    return [_position(row) for row in rows], _position(horizon)
+
+
+def _page(rows: Sequence[Row[Any]], limit: int) -> tuple[list[PagePosition], PagePosition | None]:
     found = [_position(row) for row in rows[:limit]]
-    if len(rows) > limit:
-        return found, found[-1]
-    return found, None if horizon is None else _position(horizon)
-
-
-def _statement(walk: _Walk, *, oldest_first: bool) -> Select[Any]:
-    order = [column if oldest_first else column.desc() for column in walk.order]
-    statement = select(*walk.order).where(*walk.fixed).order_by(*order)
-    if walk.low is not None:
-        statement = statement.where(_row(walk, walk.low) >= _values(walk, walk.low))
-    if walk.high is not None:
-        statement = statement.where(_row(walk, walk.high) < _values(walk, walk.high))
-    return statement
-
-
-def _row(walk: _Walk, values: tuple[Any, ...]) -> Any:
-    return walk.order[0] if len(values) == 1 else tuple_(*walk.order[: len(values)])
-
-
-def _values(walk: _Walk, values: tuple[Any, ...]) -> Any:
-    literals = [literal(v, c.type) for v, c in zip(values, walk.order, strict=False)]
-    return literals[0] if len(values) == 1 else tuple_(*literals)
+    return found, found[-1] if len(rows) > limit else None
 
 
 def _position(row: Row[Any]) -> PagePosition:
@@ -110,21 +116,76 @@ def _position(row: Row[Any]) -> PagePosition:
     return PagePosition(received_at, series_instance_uid, *keys)
 
 
-def _from(walk: _Walk, after: PagePosition | None, *, oldest_first: bool) -> _Walk:
-    if after is None:
-        return walk
-    values: tuple[Any, ...] = (after.received_at, after.series_instance_uid)
-    if len(walk.order) > len(values):
-        values = (after.key, *values)
-    if oldest_first:
-        return _Walk(walk.order, walk.fixed, _just_after(values), walk.high)
-    return _Walk(walk.order, walk.fixed, walk.low, values)
+def _most(wanted: SeriesFilter, *, is_short: bool) -> int:
+    if looks_elsewhere(wanted):
+        return EXAMINED_ELSEWHERE
+    return EXAMINED_BEFORE_A_SHORTCUT if is_short else EXAMINED
 
 
-def _up_to(walk: _Walk, last: tuple[Any, ...], *, oldest_first: bool) -> _Walk:
-    if oldest_first:
-        return _Walk(walk.order, walk.fixed, walk.low, _just_after(last))
-    return _Walk(walk.order, walk.fixed, last, walk.high)
+def _horizon(connection: Connection, walk: _Walk, most: int) -> Row[Any] | None:
+    """Give the last series that this query looks at, None where it looks at all there are."""
+    return connection.execute(_statement(walk).offset(most - 1).limit(1)).one_or_none()
+
+
+def _statement(walk: _Walk) -> Select[Any]:
+    order = [column.desc() if walk.descending else column for column in walk.order]
+    return select(*walk.order).where(*walk.fixed, *_limits(walk, walk.order)).order_by(*order)
+
+
+def _sorted(
+    walk: _Walk, few: ColumnElement[bool], dialect: str, wanted: SeriesFilter
+) -> Select[Any]:
+    """Give the query for those few series that are wanted, in the order of the walk."""
+    columns = tuple(unindexed(column) for column in walk.order)
+    order = [column.desc() if walk.descending else column for column in columns]
+    statement = select(*walk.order).where(few, *_limits(walk, columns)).order_by(*order)
+    conditions = [tried_condition(dialect, each) for each in wanted.conditions]
+    if wanted.text:
+        conditions.append(tried_text(wanted.text))
+    return statement.where(*conditions, *tried_times(wanted), *tried_level(wanted.level))
+
+
+def _limits(walk: _Walk, columns: tuple[ColumnElement[Any], ...]) -> list[ColumnElement[bool]]:
+    limits: list[ColumnElement[bool]] = []
+    for values, is_low in ((walk.low, True), (walk.high, False)):
+        if values is not None:
+            row = _row(columns[: len(values)])
+            limit = _row([literal(v, c.type) for v, c in zip(values, walk.order, strict=False)])
+            limits.append(row >= limit if is_low else row < limit)
+    return limits
+
+
+def _row(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else tuple_(*values)
+
+
+def _with_key(connection: Connection, walk: _Walk, position: PagePosition) -> tuple[Any, ...]:
+    """Give the values of a position in the order of the walk; those that a cursor lacks are read.
+
+    A cursor has no text of a patient in it. A series that has changed meanwhile is where it is now.
+    """
+    arrival = (position.received_at, position.series_instance_uid)
+    if len(walk.order) == len(arrival):
+        return arrival
+    if isinstance(position.key, walk.order[0].type.python_type):
+        return (position.key, *arrival)
+    one = select(walk.order[0]).where(*(c == v for c, v in zip(_ARRIVAL, arrival, strict=True)))
+    row = connection.execute(one).one_or_none()
+    if row is None:
+        raise UnknownPosition("is of a series that is not there")
+    return (row[0], *arrival)
+
+
+def _after(walk: _Walk, values: tuple[Any, ...]) -> _Walk:
+    if walk.descending:
+        return replace(walk, high=values)
+    return replace(walk, low=_just_after(values))
+
+
+def _up_to(walk: _Walk, last: tuple[Any, ...]) -> _Walk:
+    if walk.descending:
+        return replace(walk, low=last)
+    return replace(walk, high=_just_after(last))
 
 
 def _just_after(values: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -132,48 +193,67 @@ def _just_after(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*values[:-1], values[-1] + "\x01")
 
 
-def _plan(dialect: str, wanted: SeriesFilter) -> tuple[_Walk, list[ColumnElement[bool]]]:
+def _plan(
+    dialect: str, wanted: SeriesFilter, order: Order
+) -> tuple[_Walk, list[ColumnElement[bool]]]:
     """Choose the index to walk along; give what is left to be tried on each series."""
-    leading = wanted.leading
-    tried = [_condition(dialect, each) for each in wanted.conditions if each is not leading]
+    leading = wanted.leading if order.by is SortBy.RECEIVED else None
+    led = [] if leading is None else [leading, *_led_as_well(leading, wanted)]
+    tried = [
+        tried_condition(dialect, each)
+        for each in wanted.conditions
+        if not any(each is other for other in led)
+    ]
     if wanted.text:
-        # No column of an index: PostgreSQL and SQLite compare case folded text alike.
-        tried.append(_INDEX.SearchText.contains(folded(wanted.text), autoescape=True))
-    order = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
-    first = _FIRST.get(wanted.level)
-    if leading is None:
-        walk = _Walk(order, () if first is None else (first.is_not(None),))
-    else:
-        if first is not None:
-            tried.append(first.concat("").is_not(None))  # has no index, see _unindexed
-        walk = _led_walk(leading, order)
+        tried.append(tried_text(wanted.text))
+    if leading is not None:
+        walk = _led_walk(led, descending=order.descending)
         if isinstance(leading, Wildcard) and not _is_prefix(leading):
-            tried.append(_condition(dialect, leading))
-    if len(walk.order) == len(order):
-        return _received(walk, wanted), tried
-    return walk, tried + _tried_times(wanted)
+            tried.append(tried_condition(dialect, leading))
+        tried += tried_level(wanted.level)
+    else:
+        walk = _Walk((*_SORTED[order.by], *_ARRIVAL), order.descending)
+        if len(walk.order) > len(_ARRIVAL):
+            tried += tried_level(wanted.level)
+        elif wanted.level in FIRST:
+            walk = replace(walk, fixed=(FIRST[wanted.level].is_not(None),))
+    if len(walk.order) > len(_ARRIVAL):
+        return walk, tried + tried_times(wanted)
+    low = None if wanted.received_from is None else (wanted.received_from, "")
+    high = None if wanted.received_before is None else (wanted.received_before, "")
+    return replace(walk, low=low, high=high), tried
 
 
-def _led_walk(leading: Condition, order: tuple[ColumnElement[Any], ...]) -> _Walk:
+def _led_as_well(leading: Condition, wanted: SeriesFilter) -> list[Condition]:
+    """Give the condition that has an index together with the one that leads."""
+    if leading.attribute is not Attribute.GATEWAY or not _is_one(leading):
+        return []
+    return [
+        each for each in wanted.conditions if each.attribute is Attribute.MODALITY and _is_one(each)
+    ][:1]
+
+
+def _is_one(condition: Condition) -> bool:
+    return isinstance(condition, OneOf) and len(condition.values) == 1
+
+
+def _led_walk(led: list[Condition], *, descending: bool) -> _Walk:
+    leading = led[0]
     if leading.attribute is Attribute.SERIES and isinstance(leading, OneOf):
         uids = select(series_data.c.ReceivedAt, series_data.c.SeriesInstanceUID).where(
             series_data.c.SeriesInstanceUID.in_(leading.values)
         )
-        return _Walk(order, (tuple_(*order).in_(uids),))
-    column = _LEADING[leading.attribute]
-    match leading:
-        case OneOf():
-            values = [key(leading.attribute, value) for value in leading.values]
-            # Of one value the index has the series in order; those of several are sorted.
-            is_one = column == values[0] if len(values) == 1 else column.in_(values)
-            return _Walk(order, (is_one,))
-        case Wildcard():
-            prefix = key(leading.attribute, leading.prefix)
-            end = after_prefix(prefix)
-            return _Walk((column, *order), (), (prefix,), None if end is None else (end,))
-        case Between():
-            last = after_prefix(leading.last)
-            return _Walk((column, *order), (), (leading.first,), None if last is None else (last,))
+        return _Walk(_ARRIVAL, descending, (tuple_(*_ARRIVAL).in_(uids),))
+    if isinstance(leading, OneOf):
+        fixed = [indexed_condition(each) for each in led]
+        return _Walk(_ARRIVAL, descending, tuple(each for each in fixed if each is not None))
+    column = INDEXED[leading.attribute]
+    if isinstance(leading, Wildcard):
+        first = last = key(leading.attribute, leading.prefix)
+    else:
+        first, last = leading.first, leading.last
+    end = after_prefix(last)
+    return _Walk((column, *_ARRIVAL), descending, (), (first,), None if end is None else (end,))
 
 
 def _is_prefix(condition: Wildcard) -> bool:
@@ -181,61 +261,3 @@ def _is_prefix(condition: Wildcard) -> bool:
         key(condition.attribute, each) for each in (condition.pattern, condition.prefix)
     )
     return whole == prefix + "*"
-
-
-def _received(walk: _Walk, wanted: SeriesFilter) -> _Walk:
-    low = None if wanted.received_from is None else (wanted.received_from, "")
-    high = None if wanted.received_before is None else (wanted.received_before, "")
-    return _Walk(walk.order, walk.fixed, low, high)
-
-
-def _tried_times(wanted: SeriesFilter) -> list[ColumnElement[bool]]:
-    tried: list[ColumnElement[bool]] = []
-    if wanted.received_from is not None:
-        tried.append(_INDEX.ReceivedAt >= wanted.received_from)
-    if wanted.received_before is not None:
-        tried.append(_INDEX.ReceivedAt < wanted.received_before)
-    return tried
-
-
-def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
-    """Give a column in a form that has no index, so that no database goes along another one."""
-    return func.coalesce(column, "")
-
-
-def _condition(dialect: str, condition: Condition) -> ColumnElement[bool]:
-    """Give a condition as it is tried on one series."""
-    attribute = condition.attribute
-    if attribute is Attribute.MODALITIES_IN_STUDY:
-        other = series_index.alias("other")
-        return exists().where(
-            other.c.StudyInstanceUID == _INDEX.StudyInstanceUID,
-            _tried(dialect, condition, other.c.ModalityKey),
-        )
-    if attribute in _IN_INDEX:
-        return _tried(dialect, condition, _IN_INDEX[attribute])
-    text = cast(series_data.c[attribute], Text)
-    return exists().where(
-        series_data.c.SeriesInstanceUID == _INDEX.SeriesInstanceUID,
-        _tried(dialect, condition, func.substr(func.trim(text), 1, KEY_LENGTH)),
-    )
-
-
-def _tried(dialect: str, condition: Condition, column: ColumnElement[Any]) -> ColumnElement[bool]:
-    column = _unindexed(column)
-    match condition:
-        case OneOf(attribute, values):
-            return or_(*(column == key(attribute, value) for value in values))
-        case Wildcard(attribute, pattern):
-            return _matches(dialect, column, key(attribute, pattern))
-        case Between(_, first, last):
-            end = after_prefix(last)
-            return and_(column >= first, column < end) if end is not None else column >= first
-
-
-def _matches(dialect: str, column: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-    """Match with regard to case: SQLite's LIKE has none, its GLOB does."""
-    if dialect == "sqlite":
-        return column.op("GLOB", is_comparison=True)(pattern.replace("[", "[[]"))
-    escaped = "".join("\\" + each if each in "\\%_" else each for each in pattern)
-    return column.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")

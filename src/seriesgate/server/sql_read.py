@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-    from seriesgate.server.query import SeriesFilter
+    from seriesgate.server.query import Order, SeriesFilter
     from seriesgate.server.store import PagePosition
 
 
@@ -56,11 +56,10 @@ def read_page(
     wanted: SeriesFilter,
     limit: int,
     after: PagePosition | None,
-    *,
-    oldest_first: bool = False,
+    order: Order,
 ) -> SeriesPage:
     """Give a page of rows. See `SeriesStore.page`."""
-    found, following = find_positions(connection, wanted, limit, after, oldest_first=oldest_first)
+    found, following = find_positions(connection, wanted, limit, after, order)
     return SeriesPage(_rows(connection, found), following)
 
 
@@ -139,6 +138,12 @@ def read_minutes(connection: Connection, since: datetime, before: datetime) -> l
 def read_latest_change(connection: Connection) -> int:
     """Give the number of the latest change, 0 when there was none."""
     number: int = connection.execute(select(server_totals.c.Sequence)).scalar_one()
+    return number
+
+
+def read_forgotten_changes(connection: Connection) -> int:
+    """Give the number of the latest change that may be forgotten, 0 when none is."""
+    number: int = connection.execute(select(server_totals.c.Forgotten)).scalar_one()
     return number
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from seriesgate.server.keys import key, search_text
+from seriesgate.server.keys import indexed_text, key, search_text
 from seriesgate.server.query import Attribute
 from seriesgate.server.tables import (
     minute_counts,
@@ -16,9 +16,10 @@ from seriesgate.server.tables import (
     series_index,
     server_totals,
 )
+from seriesgate.server.text_index import add_texts, replace_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, RowMapping
@@ -31,6 +32,9 @@ _UPDATE_TOTALS = update(server_totals)
 _INSERT_CHANGE = insert(series_changes)
 _INSERT_INDEX = insert(series_index)
 _UPDATE_INDEX = update(series_index).where(
+    series_index.c.ReceivedAt == bindparam(_AT), series_index.c.SeriesInstanceUID == bindparam(_OF)
+)
+_NUMBER = select(series_index.c.Number).where(
     series_index.c.ReceivedAt == bindparam(_AT), series_index.c.SeriesInstanceUID == bindparam(_OF)
 )
 _KNOWN_STUDIES = select(series_index.c.FirstOfStudy).where(
@@ -98,7 +102,7 @@ def record_changes(
     if not changes:
         return
     new = [change.row for change in changes if change.before is None]
-    studies, patients = _write_index(connection, new, changes)
+    studies, patients = _write_index(connection, totals["Series"], new, changes)
     _write_changes(connection, totals["Sequence"], changes)
     connection.execute(
         _UPDATE_TOTALS,
@@ -130,10 +134,14 @@ def mark_firsts(
 
 
 def _write_index(
-    connection: Connection, new: Sequence[StoredSeries], changes: Sequence[RowChange]
+    connection: Connection,
+    count: int,
+    new: Sequence[StoredSeries],
+    changes: Sequence[RowChange],
 ) -> tuple[int, int]:
-    """Give the number of new studies and patients."""
-    latest = {change.row.SeriesInstanceUID: index_row(change.row) for change in changes}
+    """Enter the rows after the first `count`; give the number of new studies and patients."""
+    rows = {change.row.SeriesInstanceUID: change.row for change in changes}
+    latest = {uid: index_row(row) for uid, row in rows.items()}
     new_rows = [latest.pop(row.SeriesInstanceUID) for row in new]
     studies = patients = 0
     if new_rows:
@@ -142,13 +150,34 @@ def _write_index(
         before = len(known_studies), len(known_patients)
         mark_firsts(new_rows, known_studies, known_patients)
         studies, patients = len(known_studies) - before[0], len(known_patients) - before[1]
+        for number, row in enumerate(new_rows, count + 1):
+            row["Number"] = number
         connection.execute(_INSERT_INDEX, new_rows)
+        texts = {each["Number"]: rows[each["SeriesInstanceUID"]] for each in new_rows}
+        add_texts(connection, {number: indexed_text(vars(row)) for number, row in texts.items()})
     if latest:
+        _replace_texts(connection, changes, {uid: rows[uid] for uid in latest})
         keys = (
             (row, row.pop("ReceivedAt"), row.pop("SeriesInstanceUID")) for row in latest.values()
         )
         connection.execute(_UPDATE_INDEX, [row | {_AT: at, _OF: uid} for row, at, uid in keys])
     return studies, patients
+
+
+def _replace_texts(
+    connection: Connection, changes: Sequence[RowChange], rows: Mapping[str, StoredSeries]
+) -> None:
+    """Enter the texts of known series that say something else now."""
+    before: dict[str, StoredSeries] = {}
+    for change in changes:
+        if change.before is not None and change.row.SeriesInstanceUID in rows:
+            before.setdefault(change.row.SeriesInstanceUID, change.before)
+    for uid, row in rows.items():
+        texts = indexed_text(vars(before[uid])), indexed_text(vars(row))
+        if texts[0] != texts[1]:
+            position = {_AT: row.ReceivedAt, _OF: uid}
+            number = connection.execute(_NUMBER, position).scalar_one()
+            replace_text(connection, number, *texts)
 
 
 def _known(

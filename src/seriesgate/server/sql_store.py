@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from seriesgate.server.query import NEWEST_FIRST
 from seriesgate.server.schema import is_current
 from seriesgate.server.sql_database import SqlDatabase
 from seriesgate.server.sql_read import (
     read_changes,
+    read_forgotten_changes,
     read_history,
     read_latest_change,
     read_minutes,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seriesgate.series.report import Series
-    from seriesgate.server.query import SeriesFilter
+    from seriesgate.server.query import Order, SeriesFilter
     from seriesgate.server.store import (
         AcceptedReport,
         Change,
@@ -69,13 +71,11 @@ class SqlSeriesStore:
         *,
         limit: int,
         after: PagePosition | None = None,
-        oldest_first: bool = False,
+        order: Order = NEWEST_FIRST,
     ) -> SeriesPage:
         """See `SeriesStore.page`."""
         return await self.database.read(
-            lambda connection: read_page(
-                connection, wanted, limit, after, oldest_first=oldest_first
-            )
+            lambda connection: read_page(connection, wanted, limit, after, order)
         )
 
     async def studies(
@@ -109,6 +109,10 @@ class SqlSeriesStore:
     async def latest_change(self) -> int:
         """See `SeriesStore.latest_change`."""
         return await self.database.read(read_latest_change)
+
+    async def forgotten_changes(self) -> int:
+        """See `SeriesStore.forgotten_changes`."""
+        return await self.database.read(read_forgotten_changes)
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:
         """See `SeriesStore.history`."""

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import AwareDatetime, BaseModel, Field
 
 from seriesgate.series.report import Series
+from seriesgate.server.query import NEWEST_FIRST
 from seriesgate.startup import CannotStart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from seriesgate.server.query import SeriesFilter
+    from seriesgate.server.query import Order, SeriesFilter
 
 
 class StoredSeries(Series):
@@ -60,7 +61,7 @@ class PagePosition:
 
     received_at: datetime
     series_instance_uid: str
-    key: str | None = None
+    key: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,10 @@ class StoreUnavailable(Exception):
     """The database can't be used now (locked, full, restarting, overloaded). Try again later."""
 
 
+class UnknownPosition(ValueError):
+    """The series of a position is not there: the cursor is of another database."""
+
+
 class DatabaseUnusable(CannotStart):
     """The database that the settings name can't be opened. The text is one line that says why."""
 
@@ -192,12 +197,12 @@ class SeriesStore(Protocol):
         *,
         limit: int,
         after: PagePosition | None = None,
-        oldest_first: bool = False,
+        order: Order = NEWEST_FIRST,
     ) -> SeriesPage:
         """Give at most `limit` of the series that are wanted, from the position `after` on.
 
-        They are sorted by the time they came, newest first unless `oldest_first`; those of a range
-        of names or dates by these, downwards.
+        Those of a range of names or dates are sorted by these instead of by arrival. Raises
+        `UnknownPosition`.
         """
         ...
 
@@ -224,12 +229,17 @@ class SeriesStore(Protocol):
     async def changes(self, after: int, *, limit: int) -> list[Change]:
         """Give the first `limit` changes whose number is over `after`, in their order.
 
-        Once change n was given, every change before it can be read too, whoever makes them.
+        Once change n was given, every change before it can be read too, whoever makes them, but
+        for those that are forgotten.
         """
         ...
 
     async def latest_change(self) -> int:
         """Give the number of the latest change, 0 when there was none."""
+        ...
+
+    async def forgotten_changes(self) -> int:
+        """Give the number of the latest change that may be forgotten, 0 when none is."""
         ...
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table
+from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table, event
 
 from seriesgate.server.column_types import BinaryText, RowNumber, UtcDateTime
+from seriesgate.server.text_index import create_text_index
 
 metadata = MetaData()
 
@@ -92,8 +93,10 @@ series_index = Table(
     Column("FirstOfStudy", BinaryText),
     Column("FirstOfPatient", BinaryText),
     Column("SearchText", BinaryText, nullable=False),
-    # What stands behind is read from the index alone: sums of a study or patient, and which of a
-    # gateway's series have a modality.
+    # The how-manieth series this is: how the index of texts names it (see text_index).
+    Column("Number", BigInteger, nullable=False, server_default="0"),
+    # What stands behind is read from the index alone: the sums of a study or patient, and the
+    # studies of a modality.
     Index(
         "ix_series_index_study", "StudyInstanceUID", *_NEWEST, "ModalityKey", "InstancesInSeries"
     ),
@@ -101,8 +104,11 @@ series_index = Table(
     Index("ix_series_index_name", "NameKey", *_NEWEST),
     Index("ix_series_index_accession", "AccessionKey", *_NEWEST),
     Index("ix_series_index_study_date", "StudyDateKey", *_NEWEST),
-    Index("ix_series_index_gateway", "GatewayKey", *_NEWEST, "ModalityKey"),
-    Index("ix_series_index_modality", "ModalityKey", *_NEWEST),
+    Index("ix_series_index_gateway", "GatewayKey", *_NEWEST),
+    Index("ix_series_index_gateway_modality", "GatewayKey", "ModalityKey", *_NEWEST),
+    Index("ix_series_index_modality", "ModalityKey", *_NEWEST, "StudyInstanceUID"),
+    Index("ix_series_index_instances", "InstancesInSeries", *_NEWEST),
+    Index("ix_series_index_number", "Number", unique=True),
     Index("ix_series_index_first_of_study", "FirstOfStudy", unique=True),
     Index("ix_series_index_first_of_patient", "FirstOfPatient", unique=True),
     sqlite_with_rowid=False,
@@ -128,7 +134,7 @@ series_changes = Table(
     Column("ChangedAt", UtcDateTime, nullable=False),
 )
 
-# One row: the number of the latest change, and what is stored in all.
+# One row: the number of the latest change, what is stored in all, and what is forgotten.
 server_totals = Table(
     "server_totals",
     metadata,
@@ -138,6 +144,8 @@ server_totals = Table(
     Column("Studies", BigInteger, nullable=False),
     Column("Series", BigInteger, nullable=False),
     Column("Instances", BigInteger, nullable=False),
+    # Changes up to this number may be gone (see sql_forget).
+    Column("Forgotten", BigInteger, nullable=False, server_default="0"),
 )
 
 # What came in each minute in which something did.
@@ -155,6 +163,8 @@ webhook_positions = Table(
     metadata,
     Column("Webhook", BinaryText, primary_key=True),
     Column("Sequence", BigInteger, nullable=False),
+    # When a server last had it in its settings.
+    Column("SeenAt", UtcDateTime),
 )
 
 webhook_deliveries = Table(
@@ -170,4 +180,8 @@ webhook_deliveries = Table(
     Column("Reason", BinaryText),
     Index("ix_webhook_deliveries_due", "Webhook", "State", "DueAt", "Sequence"),
     Index("ix_webhook_deliveries_series", "Webhook", "SeriesInstanceUID", "Sequence"),
+)
+
+event.listen(
+    metadata, "after_create", lambda _metadata, connection, **_: create_text_index(connection)
 )

@@ -177,7 +177,9 @@ def _fan_out(connection: Connection, webhook: str, now: datetime) -> None:
     if found is None:
         if connection.execute(_position(webhook)).scalar() is None:
             latest = read_latest_change(connection)
-            connection.execute(insert(positions).values(Webhook=webhook, Sequence=latest))
+            connection.execute(
+                insert(positions).values(Webhook=webhook, Sequence=latest, SeenAt=now)
+            )
         return  # or another server does it now
     owed = select(func.count()).where(
         _COLUMNS.Webhook == webhook, _COLUMNS.State == DeliveryState.PENDING.value

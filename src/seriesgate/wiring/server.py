@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -15,6 +16,7 @@ from seriesgate.server.app import create_app
 from seriesgate.server.authentication import Authentication
 from seriesgate.server.database import open_store, utc_now
 from seriesgate.server.failure_limit import FailureLimit
+from seriesgate.server.housekeeping import Housekeeping
 from seriesgate.server.http_connection import HttpConnection
 from seriesgate.server.metrics import ServerMetrics
 from seriesgate.server.sql_sessions import SqlSessionStore
@@ -93,6 +95,12 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
         authentication,
         metrics,
         webhooks=[_webhook(webhook, WebhookQueue(store.database)) for webhook in settings.webhooks],
+        housekeeping=Housekeeping(
+            store.database,
+            utc_now,
+            timedelta(seconds=settings.keep_changes),
+            [webhook.name for webhook in settings.webhooks],
+        ),
         log_requests=settings.access_log,
     )
 

@@ -165,7 +165,7 @@ def test_group_takes_the_same_few_statements_whatever_its_size(engine):
     assert register(1) == [
         *("BEGIN", "SELECT", "SELECT"),  # totals, rows
         *("INSERT", "INSERT"),  # row, history
-        *("SELECT", "SELECT", "INSERT"),  # studies, patients, index
+        *("SELECT", "SELECT", "INSERT", "INSERT"),  # studies, patients, index, texts
         *("INSERT", "UPDATE"),  # change, totals
         *("SELECT", "INSERT"),  # minute
     ]

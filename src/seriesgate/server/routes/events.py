@@ -25,7 +25,7 @@ _RETRY_AFTER = {"Retry-After": "30"}  # seconds
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "`id` is the number of a change, `event` is `created` or `updated`, `data` "
-        "the row of the series after it, as JSON",
+        "the row of the series after it, as JSON; or `event` is `forgotten`",
         "content": {"text/event-stream": {"schema": {"type": "object"}}},
     }
 }
@@ -80,13 +80,15 @@ async def follow_events(
     """Follow the series: an event for each that is new or has changed, in order, none left out.
 
     Come back with `Last-Event-ID`, as browsers do by themselves, to read on where the stream broke
-    off, at any server on the same database.
+    off, at any server on the same database. Who comes back after so long that changes were
+    deleted gets an event `forgotten` first: `From` and `To` are the numbers that are missing.
     """
     latest = await store.latest_change()
     wanted = last_event_id if last_event_id is not None else query.after
     # A number that is not there yet is from before the database was restored.
     position = latest if wanted is None else min(int(wanted), latest)
+    forgotten = await store.forgotten_changes()
     streams: Streams = request.app.state.streams
     feed: ChangeFeed = request.app.state.feed
     streams.enter()
-    return EventStreamResponse(events(feed, position), streams.leave)
+    return EventStreamResponse(events(feed, position, forgotten=forgotten), streams.leave)

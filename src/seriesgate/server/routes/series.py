@@ -27,9 +27,10 @@ from seriesgate.server.routes.series_query import (
     SeriesConditions,
     SeriesQuery,
     full_page,
+    unprocessable,
 )
 from seriesgate.server.routes.store import Store, store_of
-from seriesgate.server.store import Outcome, PagePosition, StoredSeries
+from seriesgate.server.store import Outcome, PagePosition, StoredSeries, UnknownPosition
 from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
@@ -100,19 +101,22 @@ async def register_series(request: Request) -> Response:
     dependencies=[requires(Scope.READ)],
 )
 async def list_series(query: Annotated[SeriesQuery, Query()], store: Store) -> Response:
-    """List the series, newest first unless told otherwise: by when their first report came.
+    """List the series, the newest first unless told otherwise: by when their first report came.
 
     Follow `next_cursor` for all of them. Series that come meanwhile don't shift the pages.
     """
-    wanted, oldest_first = query.filter(), query.sort == "ReceivedAt"
+    wanted, order = query.filter(), query.order()
 
     async def read(
         limit: int, after: PagePosition | None
     ) -> tuple[list[StoredSeries], PagePosition | None]:
-        page = await store.page(wanted, limit=limit, after=after, oldest_first=oldest_first)
+        page = await store.page(wanted, limit=limit, after=after, order=order)
         return list(page.series), page.following
 
-    series, following = await full_page(read, query.limit, query.position())
+    try:
+        series, following = await full_page(read, query.limit, query.position())
+    except UnknownPosition as error:
+        raise unprocessable("cursor", str(error)) from None
     next_cursor = None if following is None else encode_cursor(following)
     return json_answer(SeriesList.model_construct(series=series, next_cursor=next_cursor))
 

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from seriesgate.server.cursor import decode_cursor
 from seriesgate.server.problem import FieldError, ProblemError
-from seriesgate.server.query import Attribute, OneOf, SeriesFilter
+from seriesgate.server.query import Attribute, OneOf, Order, SeriesFilter, SortBy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -90,15 +90,32 @@ class PageQuery(SeriesConditions):
         try:
             return None if self.cursor is None else decode_cursor(self.cursor)
         except ValueError as error:
-            raise _unprocessable("cursor", str(error)) from None
+            raise unprocessable("cursor", str(error)) from None
 
 
 class SeriesQuery(PageQuery):
     """Which series are wanted, which page of them, and in which order."""
 
-    sort: Literal["-ReceivedAt", "ReceivedAt"] = Field(
-        "-ReceivedAt", description="newest first, or oldest first; use it alike on all pages"
+    sort: Literal[
+        "-ReceivedAt",
+        "ReceivedAt",
+        "-PatientName",
+        "PatientName",
+        "-PatientID",
+        "PatientID",
+        "-StudyDate",
+        "StudyDate",
+        "-InstancesInSeries",
+        "InstancesInSeries",
+    ] = Field(
+        "-ReceivedAt",
+        description="by what the list is sorted, with `-` downwards; names in any case of letters, "
+        "equal ones by when they came. Use it alike on all pages",
     )
+
+    def order(self) -> Order:
+        """Give the order as stores take it."""
+        return Order(SortBy(self.sort.removeprefix("-")), self.sort.startswith("-"))
 
 
 async def full_page(
@@ -124,10 +141,11 @@ def _in_utc(name: str, moment: datetime | None) -> datetime | None:
     try:
         return None if moment is None else moment.astimezone(UTC)
     except OverflowError:
-        raise _unprocessable(name, "Is outside the years 1 to 9999 in UTC") from None
+        raise unprocessable(name, "Is outside the years 1 to 9999 in UTC") from None
 
 
-def _unprocessable(field: str, message: str) -> ProblemError:
+def unprocessable(field: str, message: str) -> ProblemError:
+    """Give the answer to a parameter that is well-formed and yet not valid."""
     return ProblemError(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "a parameter is not valid",

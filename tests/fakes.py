@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from pathlib import Path
@@ -120,7 +119,7 @@ class MemorySpool:
 
     def recover(self) -> Iterator[Instance]:
         for instance in self.files.values():
-            yield replace(instance, is_recovered=True)
+            yield instance._replace(is_recovered=True)
 
     def free_bytes(self) -> int:
         return 0 if self.full else 10**12

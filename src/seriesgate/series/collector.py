@@ -122,7 +122,10 @@ class SeriesCollector:
 
     def hold(self, series_instance_uid: str) -> None:
         """Keep a series open: one of its instances is under way, its data set has not ended yet."""
-        self._open.setdefault(series_instance_uid, OpenSeries()).in_flight += 1
+        series = self._open.get(series_instance_uid)
+        if series is None:
+            series = self._open[series_instance_uid] = OpenSeries()
+        series.in_flight += 1
 
     def let_go(self, series_instance_uid: str) -> None:
         """End a `hold` whose instance came to nothing. The quiet period goes on as it was."""

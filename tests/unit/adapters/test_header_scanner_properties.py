@@ -2,7 +2,6 @@
 agrees with pydicom.
 """
 
-import dataclasses
 import io
 import itertools
 
@@ -150,7 +149,7 @@ def test_every_single_byte_may_be_a_fragment(encoding, is_deflated):
 def test_truncated_data_set_has_the_right_header_or_none(encoding):
     item = encoding.item(encoding.ui(0x00081150, "9.9"))
     data = encoding.data_set(encoding.sequence(0x00181140, item, item))
-    without_number = dataclasses.replace(HEADER, instance_number=None)
+    without_number = HEADER._replace(instance_number=None)
     last_uid = data.index(SERIES.encode()) + len(SERIES) + 1
     number = data.index(encoding.instance_number()) + len(encoding.instance_number())
     for end in range(len(data)):

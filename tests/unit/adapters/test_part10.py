@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -71,14 +70,14 @@ def test_garbage_is_not_part10(garbage):
 
 
 def test_seal_is_read_back_and_does_not_change_the_length():
-    sealed = replace(META, seal=Seal(7, bytes(range(16))))
+    sealed = META._replace(seal=Seal(7, bytes(range(16))))
     head = encode_head(sealed)
     assert read_head(BytesIO(head)) == sealed
-    assert len(encode_head(replace(META, seal=Seal(2**40, bytes(16))))) == len(head)
+    assert len(encode_head(META._replace(seal=Seal(2**40, bytes(16))))) == len(head)
 
 
 def test_private_information_of_another_program_is_no_seal():
-    head = bytearray(encode_head(replace(META, seal=Seal(7, bytes(16)))))
+    head = bytearray(encode_head(META._replace(seal=Seal(7, bytes(16)))))
     creator = head.index(b"UI", head.index(b"\x02\x00\x00\x01"))
     head[creator + 4] ^= 1
     assert read_head(BytesIO(bytes(head))).seal is None

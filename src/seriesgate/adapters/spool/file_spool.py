@@ -206,9 +206,13 @@ class FileSpool:
                     raise FileExistsError(errno.EEXIST, "another content has the same digest")
                 self._files.unlink(temporary)
                 return KeptAs.REPEATED
+        if self._is_synced:
+            self._sync_name(folder, path)
+        return KeptAs.NEW
+
+    def _sync_name(self, folder: str, path: str) -> None:
         try:
-            if self._is_synced:
-                self._sync_folder(folder)
+            self._sync_folder(folder)
         except OSError:
             # Whether the name will last is not known: the file must not be met by a resend.
             with suppress(OSError):
@@ -218,12 +222,12 @@ class FileSpool:
             with self._names:
                 self._unsynced.discard(path)
                 self._names.notify_all()
-        return KeptAs.NEW
 
     def _claim(self, temporary: str, folder: str, path: str) -> bool:
         """Rename the file; False if the name is taken, by a file that will last."""
         with self._names:
-            self._names.wait_for(lambda: path not in self._unsynced)
+            while path in self._unsynced:
+                self._names.wait()
             try:
                 self._files.lstat(path)
             except FileNotFoundError:
@@ -235,7 +239,8 @@ class FileSpool:
             except FileNotFoundError:
                 self._files.mkdir(folder, 0o700)
                 self._files.rename(temporary, path)
-            self._unsynced.add(path)
+            if self._is_synced:
+                self._unsynced.add(path)
             return True
 
     def _sync_folder(self, folder: str) -> None:

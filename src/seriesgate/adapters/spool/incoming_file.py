@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from seriesgate.adapters.spool.part10 import ContentDigest, FileMeta, Seal, encode_head
+from seriesgate.adapters.spool.part10 import (
+    SEAL_SIZE,
+    ContentDigest,
+    FileMeta,
+    Seal,
+    encode_head_to_seal,
+)
 from seriesgate.gateway.ports import SpoolUnavailable
 
 if TYPE_CHECKING:
@@ -18,7 +23,6 @@ if TYPE_CHECKING:
     from seriesgate.series.model import InstanceHeader
 
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-_NO_SEAL = Seal(0, bytes(16))
 
 
 class IncomingPart10File:
@@ -41,8 +45,8 @@ class IncomingPart10File:
         self.digest = b""
         self._files = files
         self._path = path
-        self._meta = meta
-        self._head_size = len(encode_head(replace(meta, seal=_NO_SEAL)))
+        self._head_to_seal = encode_head_to_seal(meta)
+        self._head_size = len(self._head_to_seal) + SEAL_SIZE
         self._content = ContentDigest(meta.transfer_syntax_uid)
         self._publish = publish
         self._is_synced = is_synced
@@ -70,7 +74,7 @@ class IncomingPart10File:
         """
         self.digest = self._content.digest()
         try:
-            self._write_at(0, encode_head(replace(self._meta, seal=Seal(self.size, self.digest))))
+            self._write_at(0, self._head_to_seal + Seal(self.size, self.digest).to_bytes())
             if self._is_synced:
                 self._files.fsync(self._fd)
             fd, self._fd = self._fd, -1

@@ -7,9 +7,8 @@ explicit little endian, and read back when the gateway starts.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from xxhash import xxh3_128
 
@@ -25,6 +24,8 @@ _GROUP_LENGTH = struct.Struct("<HH2sHI")
 _SHORT_ELEMENT = struct.Struct("<HH2sH")
 _SEAL = struct.Struct("<Q16s")
 _META_GROUP = 0x0002
+#: How many bytes a seal takes.
+SEAL_SIZE = _SEAL.size
 # File Meta of real programs is a few hundred bytes; ours always is.
 _MAX_META_SIZE = 16 * 1024
 
@@ -33,8 +34,7 @@ class NotPart10(Exception):
     """A file does not begin with File Meta Information that this module can read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seal:
+class Seal(NamedTuple):
     """What the data set must be: its size in bytes, and the digest of its syntax and its bytes."""
 
     size: int
@@ -45,8 +45,7 @@ class Seal:
         return _SEAL.pack(self.size, self.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class FileMeta:
+class FileMeta(NamedTuple):
     """What our File Meta Information says of an instance."""
 
     sop_class_uid: str
@@ -75,17 +74,26 @@ def encode_head(meta: FileMeta) -> bytes:
     """Return the 132 bytes before and the whole of the File Meta Information.
 
     Text that does not fit its element is cut: the File Meta describes the data set, it does not
-    replace it. The preamble is zero, so that a file is nothing but DICOM. The length of the head
-    does not depend on what the seal says.
+    replace it. The preamble is zero, so that a file is nothing but DICOM.
     """
+    if meta.seal is None:
+        return _encode_head(meta, b"", 0)
+    return encode_head_to_seal(meta) + meta.seal.to_bytes()
+
+
+def encode_head_to_seal(meta: FileMeta) -> bytes:
+    """Return the head of a sealed file but for the last SEAL_SIZE bytes: what the seal says."""
+    return _encode_head(meta, _SEAL_ELEMENTS, SEAL_SIZE)
+
+
+def _encode_head(meta: FileMeta, last: bytes, left_out: int) -> bytes:
     before, after = _encode_around(
         meta.sop_class_uid, meta.transfer_syntax_uid, meta.source_ae_title
     )
     instance = _encode_element(0x0003, b"UI", meta.sop_instance_uid, 128, b"\x00")
-    seal = b"" if meta.seal is None else _SEAL_ELEMENTS + meta.seal.to_bytes()
-    length = len(before) + len(instance) + len(after) + len(seal)
+    length = len(before) + len(instance) + len(after) + len(last) + left_out
     group_length = _GROUP_LENGTH.pack(_META_GROUP, 0x0000, b"UL", 4, length)
-    return b"".join((_PREAMBLE, PREFIX, group_length, before, instance, after, seal))
+    return b"".join((_PREAMBLE, PREFIX, group_length, before, instance, after, last))
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from seriesgate.adapters.journal.schema import MIGRATIONS
 from seriesgate.gateway.ports import JournalFailed, JournalFull
+from seriesgate.series.delivery import DeliveryState
 from seriesgate.startup import CannotStart
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 _COMPANIONS = ("", "-wal", "-shm")
 _NOT_A_JOURNAL = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _WAL_PAGES = 1000
+# Left by a run that read something else than was written.
+_FOUND_DAMAGED = 0x44414D
 
 
 class JournalUnusable(CannotStart):
@@ -41,7 +44,7 @@ def open_journal(path: Path, *, is_expected: bool, begins_anew: bool = True) -> 
     `is_expected` says that there must have been one: the loss is logged. Only the calling thread
     may use the connection. Raises JournalUnusable.
     """
-    if is_expected and not path.exists():
+    if is_expected and not (path.exists() and path.stat().st_size):
         _log.error(
             "the journal %s is lost: what is in the spool is reported anew, "
             "what was delivered before is not remembered",
@@ -67,14 +70,23 @@ def open_journal(path: Path, *, is_expected: bool, begins_anew: bool = True) -> 
 
 
 @contextmanager
-def mapped_errors() -> Iterator[None]:
-    """Turn the errors of SQLite into those of the port."""
+def mapped_errors(connection: sqlite3.Connection) -> Iterator[None]:
+    """Turn the errors of SQLite, and of values that are damaged, into those of the port."""
     try:
         yield
-    except sqlite3.Error as error:
-        if _code(error) == sqlite3.SQLITE_FULL:
+    except (sqlite3.Error, ValueError) as error:
+        code = _code(error)
+        if code == sqlite3.SQLITE_FULL:
             raise JournalFull(f"the journal cannot be written: {error}") from error
-        raise JournalFailed(f"the journal failed: {error}") from error
+        # Without a code it is no error of SQLite: what it has read is not what was written.
+        if code and code not in _NOT_A_JOURNAL:
+            raise JournalFailed(f"the journal failed: {error}") from error
+        with suppress(sqlite3.Error):
+            connection.execute(f"PRAGMA application_id = {_FOUND_DAMAGED}")
+        raise JournalFailed(
+            "the journal is damaged: the next start puts it away and reports anew what is in the "
+            "spool"
+        ) from error
 
 
 def _opened(path: Path) -> sqlite3.Connection:
@@ -84,10 +96,15 @@ def _opened(path: Path) -> sqlite3.Connection:
         _configure(connection)
         _check(connection)
         _bring_forward(connection, path)
+        _check_schema(connection)
+        _check_deliveries(connection)
+    except ValueError as error:
+        connection.close()
+        raise _Damaged("a text in it is none any more") from error
     except sqlite3.DatabaseError as error:
         connection.close()
         if _code(error) in _NOT_A_JOURNAL:
-            raise _Damaged(str(error)) from error
+            raise _Damaged(str(error).splitlines()[0]) from error
         raise
     except BaseException:
         connection.close()
@@ -117,10 +134,12 @@ def _configure(connection: sqlite3.Connection) -> None:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    with closing(connection.execute("PRAGMA quick_check(1)")) as cursor:
+    with closing(connection.execute("PRAGMA integrity_check(1)")) as cursor:
         verdict = cursor.fetchone()[0]
     if verdict != "ok":
         raise _Damaged(verdict.splitlines()[0])
+    if connection.execute("PRAGMA application_id").fetchone()[0] == _FOUND_DAMAGED:
+        raise _Damaged("the run before has found it so")
 
 
 def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
@@ -134,6 +153,44 @@ def _bring_forward(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(f"BEGIN; {migration} PRAGMA user_version = {number}; COMMIT;")
 
 
+def _check_schema(connection: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(":memory:")) as right:
+        for migration in MIGRATIONS:
+            right.executescript(migration)
+        if _schema(connection) != _schema(right):
+            raise _Damaged("its tables are not those of this program")
+
+
+def _schema(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    return connection.execute(
+        "SELECT type, name, tbl_name, CAST(sql AS BLOB) FROM sqlite_schema"
+    ).fetchall()
+
+
+def _check_deliveries(connection: sqlite3.Connection) -> None:
+    """Check that what is owed can be told from what is not, and can be sent.
+
+    No check of SQLite finds a letter that has changed inside a text.
+    """
+    (damaged,) = connection.execute(
+        "SELECT count(*) FROM delivery LEFT JOIN series USING (series_id) WHERE CASE"
+        " WHEN state IN (?, ?) THEN settled_at IS NULL"
+        " WHEN NOT json_valid(report) THEN true"
+        " ELSE state NOT IN (?, ?) OR settled_at IS NOT NULL"
+        "  OR json_extract(report, '$.SeriesInstanceUID') IS NOT series_instance_uid"
+        "  OR json_extract(report, '$.Revision') IS NOT delivery.revision"
+        " END",
+        (
+            DeliveryState.DELIVERED,
+            DeliveryState.DISCARDED,
+            DeliveryState.PENDING,
+            DeliveryState.DEAD,
+        ),
+    ).fetchone()
+    if damaged:
+        raise _Damaged(f"{damaged} deliveries cannot be read")
+
+
 def _put_away(path: Path) -> Path:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
     kept = path.with_name(f"{path.name}.damaged-{stamp}")
@@ -143,6 +200,6 @@ def _put_away(path: Path) -> Path:
     return kept
 
 
-def _code(error: sqlite3.Error) -> int:
+def _code(error: Exception) -> int:
     """Return the primary result code: the extended ones have it in their low byte."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF

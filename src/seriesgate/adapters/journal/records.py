@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from seriesgate.series.delivery import DeliveryState
+from seriesgate.series.delivery import Delivery, DeliveryState
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.model import InstanceCopy, InstanceSummary
+from seriesgate.series.report import Series
 from seriesgate.series.revision import SeriesRevision
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from seriesgate.gateway.ports import Outcome
-    from seriesgate.series.delivery import Delivery
 
 
 def write_revision(
@@ -29,17 +30,19 @@ def write_revision(
         "INSERT INTO copy VALUES (?, ?, ?, ?, ?, ?, ?)", _copy_rows(series_id, revision)
     )
     added = len(revision.added_instances)
+    report = delivery.report.model_dump_json(exclude_none=True)
     connection.execute(
         "INSERT INTO delivery (delivery_id, series_id, revision, added_instances, report, state,"
-        " attempt, reason, is_released) VALUES (?, ?, ?, ?, ?, ?, ?, '', 0)",
+        " attempt, reason, is_released, seal) VALUES (?, ?, ?, ?, ?, ?, ?, '', 0, ?)",
         (
             delivery.delivery_id,
             series_id,
             revision.revision,
             added,
-            delivery.report.model_dump_json(exclude_none=True),
+            report,
             DeliveryState.PENDING,
             delivery.attempt,
+            _seal(delivery.delivery_id, report),
         ),
     )
     add_to_total(connection, "closed", added)
@@ -72,11 +75,21 @@ def add_to_total(connection: sqlite3.Connection, name: str, value: int) -> None:
     )
 
 
+def read_delivery(delivery_id: str, report: str, attempt: int, seal: bytes) -> Delivery:
+    """Return the delivery in a row of `delivery`. Raises ValueError when it is damaged."""
+    if seal and seal != _seal(delivery_id, report):
+        raise ValueError("a delivery is not what was written")
+    return Delivery(delivery_id, Series.model_validate_json(report), attempt)
+
+
 def read_revision(uid: str, row: Sequence[Any], copies: Sequence[Sequence[Any]]) -> SeriesRevision:
-    """Return the revision in a row of `series` and its rows of `copy`."""
-    study, patient_id, calling, number, inconsistent, damaged, first, last, closed, text = row
+    """Return the revision in a row of `series` and its rows of `copy`.
+
+    Raises ValueError when it is damaged.
+    """
+    study, patient_id, calling, number, inconsistent, damaged, first, last, closed, text, seal = row
     newest = [copy for copy in copies if copy[5] == number]
-    return SeriesRevision(
+    revision = SeriesRevision(
         series_instance_uid=uid,
         study_instance_uid=study,
         patient_id=patient_id,
@@ -95,22 +108,33 @@ def read_revision(uid: str, row: Sequence[Any], copies: Sequence[Sequence[Any]])
         first_instance_at=datetime.fromisoformat(first),
         last_instance_at=datetime.fromisoformat(last),
         closed_at=datetime.fromisoformat(closed),
-        description=SeriesDescription(**json.loads(text)),
+        description=_read_description(text),
     )
+    if seal and seal != _seal_of(revision):
+        raise ValueError("a series is not what was written")
+    return revision
+
+
+def _read_description(text: str) -> SeriesDescription:
+    try:
+        return SeriesDescription(**json.loads(text))
+    except TypeError as error:
+        raise ValueError("a description has fields of no description") from error
 
 
 def _write_series(connection: sqlite3.Connection, revision: SeriesRevision) -> int:
     (series_id,) = connection.execute(
         "INSERT INTO series (series_instance_uid, study_instance_uid, patient_id,"
         " calling_ae_title, revision, inconsistent_attributes, damaged_instances,"
-        " first_instance_at, last_instance_at, closed_at, description)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " first_instance_at, last_instance_at, closed_at, description, seal)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (series_instance_uid) DO UPDATE SET revision = excluded.revision,"
         " inconsistent_attributes = excluded.inconsistent_attributes,"
         " damaged_instances = excluded.damaged_instances,"
         " first_instance_at = excluded.first_instance_at,"
         " last_instance_at = excluded.last_instance_at,"
-        " closed_at = excluded.closed_at, description = excluded.description"
+        " closed_at = excluded.closed_at, description = excluded.description,"
+        " seal = excluded.seal"
         " RETURNING series_id",
         (
             revision.series_instance_uid,
@@ -124,6 +148,7 @@ def _write_series(connection: sqlite3.Connection, revision: SeriesRevision) -> i
             revision.last_instance_at.isoformat(),
             revision.closed_at.isoformat(),
             json.dumps(asdict(revision.description)),
+            _seal_of(revision),
         ),
     ).fetchone()
     return int(series_id)
@@ -143,6 +168,29 @@ def _copy_rows(series_id: int, revision: SeriesRevision) -> Iterable[tuple[objec
         )
     for copy in revision.added_conflicts:
         yield (series_id, *copy, True, None, None, revision.revision)
+
+
+def _seal_of(revision: SeriesRevision) -> bytes:
+    """Return a digest of all that is remembered of a series, but which revision added what."""
+    return _seal(
+        revision.series_instance_uid,
+        revision.study_instance_uid,
+        revision.patient_id,
+        revision.revision,
+        revision.calling_ae_title,
+        sorted((uid, s.size, s.instance_number, s.digest) for uid, s in revision.instances.items()),
+        sorted(map(tuple, revision.conflicting_copies)),
+        sorted(revision.inconsistent_attributes),
+        sorted(revision.damaged_instances),
+        revision.first_instance_at.isoformat(),
+        revision.last_instance_at.isoformat(),
+        revision.closed_at.isoformat(),
+        asdict(revision.description),
+    )
+
+
+def _seal(*values: object) -> bytes:
+    return blake2b(repr(values).encode(), digest_size=16).digest()
 
 
 def _conflicts(copies: Sequence[Sequence[Any]]) -> frozenset[InstanceCopy]:

@@ -60,4 +60,9 @@ MIGRATIONS = (
         value INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    # SQLite keeps no checksums. What was written before this version has none: an empty one.
+    """
+    ALTER TABLE series ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE delivery ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
+    """,
 )

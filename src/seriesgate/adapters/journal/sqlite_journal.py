@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from seriesgate.adapters.journal.journal_file import mapped_errors, open_journal
 from seriesgate.adapters.journal.records import (
     add_to_total,
+    read_delivery,
     read_revision,
     write_outcome,
     write_revision,
 )
 from seriesgate.gateway.ports import DeadLetter, Owed, PendingDelivery, Tally
-from seriesgate.series.delivery import Delivery, DeliveryState
+from seriesgate.series.delivery import DeliveryState
 from seriesgate.series.model import InstanceCopy
-from seriesgate.series.report import Series
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seriesgate.gateway.ports import Outcome
+    from seriesgate.series.delivery import Delivery
     from seriesgate.series.revision import SeriesRevision
 
 # How many series one call releases or forgets: the thread is never busy for long.
@@ -50,11 +51,11 @@ class SqliteJournal:
 
     def known(self, series_instance_uid: str) -> SeriesRevision | None:
         """Return the latest revision of a series, or None if it is not known."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             row = self._connection.execute(
                 "SELECT series_id, study_instance_uid, patient_id, calling_ae_title, revision,"
                 " inconsistent_attributes, damaged_instances, first_instance_at, last_instance_at,"
-                " closed_at, description FROM series WHERE series_instance_uid = ?",
+                " closed_at, description, seal FROM series WHERE series_instance_uid = ?",
                 (series_instance_uid,),
             ).fetchone()
             if row is None:
@@ -64,7 +65,7 @@ class SqliteJournal:
                 " FROM copy WHERE series_id = ?",
                 (row[0],),
             ).fetchall()
-        return read_revision(series_instance_uid, row[1:], copies)
+            return read_revision(series_instance_uid, row[1:], copies)
 
     def record(self, closed: Iterable[tuple[SeriesRevision, Delivery]]) -> None:
         """Write revisions, their instances and their deliveries, all or nothing."""
@@ -74,14 +75,15 @@ class SqliteJournal:
 
     def load(self, delivery_id: str) -> Delivery:
         """Return an undelivered delivery. Raises KeyError for any other."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             row = self._connection.execute(
-                "SELECT report, attempt FROM delivery WHERE delivery_id = ? AND state IN (?, ?)",
+                "SELECT report, attempt, seal FROM delivery"
+                " WHERE delivery_id = ? AND state IN (?, ?)",
                 (delivery_id, _PENDING, _DEAD),
             ).fetchone()
-        if row is None:
-            raise KeyError(delivery_id)
-        return Delivery(delivery_id, Series.model_validate_json(row[0]), row[1])
+            if row is None:
+                raise KeyError(delivery_id)
+            return read_delivery(delivery_id, *row)
 
     def settle(self, outcomes: Iterable[Outcome], at: datetime) -> None:
         """Write down what became of attempts; a failed one counts."""
@@ -91,7 +93,7 @@ class SqliteJournal:
 
     def is_delivered(self, series_instance_uid: str) -> bool:
         """Return whether nothing of a known series is owed any more, nor a dead letter."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             row = self._connection.execute(
                 "SELECT 1 FROM delivery JOIN series USING (series_id)"
                 " WHERE series_instance_uid = ? AND settled_at IS NULL",
@@ -157,7 +159,7 @@ class SqliteJournal:
 
     def undelivered(self) -> list[Owed]:
         """Return what is owed, revisions of one series in order; called once at start."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             rows = self._connection.execute(
                 "SELECT delivery_id, series_instance_uid FROM delivery JOIN series"
                 " USING (series_id) WHERE state = ? ORDER BY serial",
@@ -167,7 +169,7 @@ class SqliteJournal:
 
     def owed_copies(self) -> Iterator[tuple[str, InstanceCopy]]:
         """Yield what must be in the spool: series and copies of what is pending or dead."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             for uid, *copy in self._connection.execute(
                 "SELECT series_instance_uid, sop_instance_uid, digest FROM delivery"
                 " JOIN series USING (series_id)"
@@ -180,7 +182,7 @@ class SqliteJournal:
 
     def pending(self, limit: int) -> list[PendingDelivery]:
         """Return what is owed, the oldest first, `limit` at most."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             rows = self._connection.execute(
                 "SELECT delivery_id, series_instance_uid, delivery.revision, added_instances,"
                 " attempt - 1, reason FROM delivery JOIN series USING (series_id)"
@@ -191,7 +193,7 @@ class SqliteJournal:
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return what was given up, the oldest first."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             rows = self._connection.execute(
                 "SELECT delivery_id, series_instance_uid, delivery.revision, added_instances,"
                 " attempt - 1, reason, died_at FROM delivery JOIN series USING (series_id)"
@@ -224,14 +226,17 @@ class SqliteJournal:
 
     def tally(self) -> Tally:
         """Return the numbers that must add up."""
-        with mapped_errors():
+        with mapped_errors(self._connection):
             totals = dict(self._connection.execute("SELECT name, value FROM total"))
             rows = self._connection.execute(
                 "SELECT state, sum(added_instances), count(*) FROM delivery GROUP BY state"
             ).fetchall()
             oldest = self._connection.execute(
-                "SELECT report FROM delivery WHERE state = ? ORDER BY serial LIMIT 1", (_PENDING,)
+                "SELECT delivery_id, report, attempt, seal FROM delivery"
+                " WHERE state = ? ORDER BY serial LIMIT 1",
+                (_PENDING,),
             ).fetchone()
+            oldest_report = read_delivery(*oldest).report if oldest else None
         instances = {state: added for state, added, _ in rows}
         deliveries = {state: count for state, _, count in rows}
         for state in DeliveryState:
@@ -246,13 +251,13 @@ class SqliteJournal:
             dead=instances[_DEAD],
             discarded=instances[_DISCARDED],
             deliveries={state: deliveries[state] for state in DeliveryState},
-            oldest_pending_at=Series.model_validate_json(oldest[0]).ClosedAt if oldest else None,
+            oldest_pending_at=oldest_report.ClosedAt if oldest_report else None,
         )
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
-        with mapped_errors():
+        with mapped_errors(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

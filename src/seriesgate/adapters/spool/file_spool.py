@@ -138,16 +138,15 @@ class FileSpool:
         the next start tries again. Raises SpoolUnavailable.
         """
         path = str(self.path_of(series_instance_uid, copy))
-        try:
-            if not is_damaged(self._files, path):
+        with _mapped_errors():
+            try:
+                if not is_damaged(self._files, path):
+                    return False
+                self._move_to_quarantine(path)
+            except FileNotFoundError:
                 return False
-            self._move_to_quarantine(path)
-        except FileNotFoundError:
-            return False
-        except FileUnreadable:
-            return True
-        except OSError as error:
-            raise _unreadable(error) from error
+            except FileUnreadable:
+                pass
         return True
 
     def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
@@ -166,7 +165,7 @@ class FileSpool:
         What the disk does not give back stays, for the next start. Raises SpoolUnavailable.
         """
         quarantined = unreadable = 0
-        try:
+        with _mapped_errors():
             for path in self._entries():
                 try:
                     yield self._read(path)
@@ -177,8 +176,6 @@ class FileSpool:
                 except (NotPart10, HeaderUnreadable):
                     self._move_to_quarantine(path)
                     quarantined += 1
-        except OSError as error:
-            raise _unreadable(error) from error
         if unreadable:
             _log.error(
                 "%d files of the spool cannot be read: check the disk; they are not counted, "
@@ -293,10 +290,6 @@ class FileSpool:
                 self._files.lstat(target)
                 number += 1
         self._files.rename(path, target)
-
-
-def _unreadable(error: OSError) -> SpoolUnavailable:
-    return SpoolUnavailable(f"the spool cannot be read: {error.strerror}")
 
 
 @contextmanager

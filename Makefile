@@ -47,8 +47,13 @@ soak: $(VENV)/.dev peers ## kill the gateway ROUNDS (50) times under load, SEED=
 bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet machine, about 45 minutes
 	$(BIN)/python -m bench.receivers
 
-docs: $(VENV)/.dev ## generate the pages that are made from the code
+docs: $(VENV)/.dev build/site/mermaid.min.js ## generate pages from the code, and build the site into site/
+	@$(BIN)/pip install --quiet --require-hashes -r requirements-docs.txt
 	$(BIN)/python docs/generators/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+build/site/mermaid.min.js: scripts/fetch-mermaid
+	@scripts/fetch-mermaid $@
 
 screenshots: $(VENV)/.dev peers ## take the pictures of the dashboard in docs/images
 	$(BIN)/python -m docs.generators.screenshots
@@ -57,9 +62,10 @@ lock: $(VENV)/.dev ## pin the dependencies anew, with hashes
 	$(LOCK) pyproject.toml -o requirements.txt
 	$(LOCK) -c requirements.txt --group dev pyproject.toml -o requirements-dev.txt
 	$(LOCK) --group fuzz -o requirements-fuzz.txt
+	$(LOCK) -c requirements-dev.txt --group docs -o requirements-docs.txt
 
 clean: ## remove what was installed and made here; received data stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.run: requirements.txt pyproject.toml

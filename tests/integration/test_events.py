@@ -83,6 +83,20 @@ def test_stop_of_the_server_ends_the_streams(tmp_path):
         assert list(stream.iter_lines())[:1] == ["retry: 2000"]
 
 
+def test_revoked_token_ends_its_stream(tmp_path):
+    admin = {"name": "admin", "token": "a-token-that-may-do-all", "scopes": ["admin"]}
+    with running_server(f"sqlite:///{tmp_path}/series_data.db", tokens=[admin]) as server:
+        server.client.headers["Authorization"] = f"Bearer {admin['token']}"
+        made = server.client.post("/tokens", json={"name": "ward-3", "scopes": ["read"]}).json()
+        with server.follow(Authorization=f"Bearer {made['token']}") as stream:
+            server.register()
+            lines = stream.iter_lines()
+            assert "event: created" in (next(lines) for _ in range(4))
+            server.client.delete("/tokens/ward-3").raise_for_status()
+            server.register(InstancesInSeries=11)
+            assert [line for line in lines if line.startswith("event")] == []
+
+
 def test_readers_who_leave_make_room(tmp_path, monkeypatch):
     monkeypatch.setattr("seriesgate.server.routes.events._MAX_STREAMS", 2)
     with running_server(f"sqlite:///{tmp_path}/series_data.db") as server:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from seriesgate.server.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -23,13 +23,23 @@ _RECONNECT_MS = 2000
 _COMMENT = ":\n\n"
 
 
+async def _always() -> bool:
+    return True
+
+
 async def events(
-    feed: ChangeFeed, position: int, *, forgotten: int = 0, heartbeat: float = HEARTBEAT
+    feed: ChangeFeed,
+    position: int,
+    *,
+    forgotten: int = 0,
+    allowed: Callable[[], Awaitable[bool]] = _always,
+    heartbeat: float = HEARTBEAT,
 ) -> AsyncIterator[str]:
     """Give the stream's text from the change after `position` on, until the feed closes.
 
-    A reader that was away until changes up to `forgotten` were deleted is told so by an event.
-    Holds no more than one batch of changes: what a reader has not taken stays in the database.
+    It ends as well when its reader is no longer `allowed`, which is asked before each batch. A
+    reader that was away until changes up to `forgotten` were deleted is told so by an event. Holds
+    no more than one batch of changes: what a reader has not taken stays in the database.
     """
     yield f"retry: {_RECONNECT_MS}\n\n"
     if position < forgotten:
@@ -42,6 +52,8 @@ async def events(
             news = asyncio.ensure_future(feed.wait(heartbeat))
             try:
                 changes = await feed.after(position)
+                if not await allowed():
+                    return
                 if changes:
                     yield "".join(_event(change) for change in changes)
                     position = changes[-1].sequence

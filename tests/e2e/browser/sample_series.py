@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import random
-from asyncio import gather, run
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from seriesgate.series.report import Series
-from seriesgate.server.database import open_store
+from seriesgate.server.schema import upgrade
+from seriesgate.server.sql_register import PostedReport, register_group
+from seriesgate.server.sqlite import sqlite_engine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 # Patients that nobody could take for real ones.
 PATIENTS = (
@@ -45,6 +47,7 @@ COUNTS = {"MR": 176, "CT": 412, "DX": 1, "US": 38, "MG": 1, "PT": 295}
 GATEWAYS = ("radiology-1", "radiology-2", "ward-3", "outpatients")
 ROOT = "1.2.826.0.1.3680043.10.543"
 HOUR = 60
+_GROUP = 500
 NOTEWORTHY = f"{ROOT}.2.77"
 """A series that came in two revisions and lacks instances."""
 
@@ -128,30 +131,28 @@ def _remarks(kind: int, count: int) -> dict[str, Any]:
     return {}
 
 
-def fill(database_url: str, reports: Iterable[tuple[datetime, dict[str, Any]]]) -> None:
-    """Make a database in which these reports came at their times."""
-    moment = datetime.now(UTC)
+def fill(path: Path, reports: Iterable[tuple[datetime, dict[str, Any]]]) -> None:
+    """Make a SQLite database in which these reports came at their times.
 
-    async def register() -> None:
-        nonlocal moment
-        store = open_store(database_url, clock=lambda: moment)
-        for at, report in reports:
-            moment = at
-            await store.register(Series.model_validate(report))
-        await store.close()
+    Without an event loop: Playwright has one in the thread of the tests.
+    """
+    engine = sqlite_engine(path)
+    upgrade(engine, datetime.now(UTC))
+    posted = [PostedReport(Series.model_validate(fields), None, at) for at, fields in reports]
+    for group in batched(posted, _GROUP):
+        with engine.begin() as connection:
+            register_group(connection, group)
+    engine.dispose()
 
-    run(register())
+
+def batched(posted: list[PostedReport], size: int) -> Iterator[list[PostedReport]]:
+    for start in range(0, len(posted), size):
+        yield posted[start : start + size]
 
 
-def fill_quickly(database_url: str, count: int) -> None:
-    """Make a database with so many series that came just now."""
-
-    async def register() -> None:
-        store = open_store(database_url)
-        await gather(*(store.register(Series.model_validate(one_of_many(n))) for n in range(count)))
-        await store.close()
-
-    run(register())
+def crowd(count: int, now: datetime) -> list[tuple[datetime, dict[str, Any]]]:
+    """Many series, the last of them now."""
+    return [(now - timedelta(seconds=count - n), one_of_many(n)) for n in range(count)]
 
 
 def one_of_many(number: int) -> dict[str, Any]:

@@ -51,6 +51,15 @@ class Access:
         )
 
 
+async def is_still_allowed(request: Request, scope: Scope) -> bool:
+    """Return whether a request that was let in would be now: its token may have been revoked."""
+    try:
+        await Access(scope)(request)
+    except ProblemError:
+        return False
+    return True
+
+
 def _refuse_forged(request: Request, *, by_session: bool) -> None:
     """Raise ProblemError for a change that the page of another site may have made a browser ask."""
     if request.method in _SAFE_METHODS:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from seriesgate.server.event_stream import EventStreamResponse, events
 from seriesgate.server.openapi import operation_id
 from seriesgate.server.problem import ProblemError
-from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.access import is_still_allowed, requires
 from seriesgate.server.routes.store import Store
 from seriesgate.server.tokens import Scope
 
@@ -90,5 +90,10 @@ async def follow_events(
     forgotten = await store.forgotten_changes()
     streams: Streams = request.app.state.streams
     feed: ChangeFeed = request.app.state.feed
+
+    async def allowed() -> bool:
+        return await is_still_allowed(request, Scope.READ)
+
     streams.enter()
-    return EventStreamResponse(events(feed, position, forgotten=forgotten), streams.leave)
+    pieces = events(feed, position, forgotten=forgotten, allowed=allowed)
+    return EventStreamResponse(pieces, streams.leave)

@@ -66,6 +66,8 @@ export class ChangeFeed extends EventTarget {
         this.#retry();
       }
     };
+    // We were away so long that the server has let go of changes.
+    source.addEventListener("forgotten", () => this.dispatchEvent(new Event("fresh")));
     for (const outcome of ["created", "updated"]) {
       source.addEventListener(outcome, (event) => {
         this.#lastId = event.lastEventId;

@@ -13,6 +13,8 @@ import { PAGE, SeriesTable } from "/dashboard/stream/table.js";
 
 /** How far down the page a reader may be for rows to come in above; farther down they'd jump. */
 const NEAR_TOP = 320;
+/** How long the list waits for the stream to open, in milliseconds. */
+const PATIENCE = 1000;
 
 export class StreamPage {
   title = "Series";
@@ -24,6 +26,7 @@ export class StreamPage {
   /** New series that are not shown yet, the oldest first. @type {Map<string, Record<string, any>>} */
   #waiting = new Map();
   #frame = 0;
+  #first = 0;
   #reading = new AbortController();
   #ready = false;
 
@@ -58,12 +61,19 @@ export class StreamPage {
     this.onScroll = () => !this.news.hidden && this.#schedule();
     window.addEventListener("scroll", this.onScroll, { passive: true });
     this.#summary.refresh(0);
-    this.#show(query);
+    this.#read(query);
+    // The list is read once the stream is open, so that nothing falls between the two.
+    if (this.feed.state === "live") {
+      this.#load();
+    } else {
+      this.#first = setTimeout(() => this.#load(), PATIENCE);
+    }
   }
 
   /** Go to other filters or another page of the list. */
   update({ query }) {
-    this.#show(query);
+    this.#read(query);
+    this.#load();
   }
 
   leave() {
@@ -72,16 +82,16 @@ export class StreamPage {
     }
     window.removeEventListener("scroll", this.onScroll);
     cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#first);
     this.#reading.abort();
     this.#filters.leave();
     this.#summary.leave();
   }
 
-  #show(query) {
+  #read(query) {
     this.#conditions = conditionsOf(query);
     this.#cursor = query.get("cursor") ?? "";
     this.#filters.show(this.#conditions);
-    this.#load();
   }
 
   #choose(conditions) {
@@ -90,7 +100,7 @@ export class StreamPage {
       const target = link([], conditions);
       if (document.activeElement?.name === "text") {
         history.replaceState(null, "", target);
-        this.#show(conditions);
+        this.update({ query: conditions });
       } else {
         location.hash = target;
       }
@@ -98,6 +108,7 @@ export class StreamPage {
   }
 
   async #load() {
+    clearTimeout(this.#first);
     this.#reading.abort();
     this.#reading = new AbortController();
     this.#waiting.clear();

@@ -34,9 +34,12 @@ export class SeriesTable {
 
   /** Show these series and no others. @param {Record<string, any>[]} list */
   replace(list) {
-    this.#shown.clear();
+    const before = this.#shown;
+    this.#shown = new Map();
     for (const series of list) {
-      this.#shown.set(series.SeriesInstanceUID, { series, row: seriesRow(series) });
+      const known = before.get(series.SeriesInstanceUID);
+      const isSame = known?.series.UpdatedAt === series.UpdatedAt;
+      this.#shown.set(series.SeriesInstanceUID, isSame ? known : { series, row: seriesRow(series) });
     }
     this.#body.replaceChildren(...[...this.#shown.values()].map(({ row }) => row));
   }

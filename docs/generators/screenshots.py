@@ -47,10 +47,10 @@ def main() -> None:
     """Write the pictures to docs/images."""
     IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/series_data.db"
+        database = Path(folder, "series_data.db")
         now = datetime.now(UTC)
-        fill(url, [*busy_hour(now), *noteworthy_series(now)])
-        with running_server(url) as server, running_chromium() as browser:
+        fill(database, [*busy_hour(now), *noteworthy_series(now)])
+        with running_server(f"sqlite:///{database}") as server, running_chromium() as browser:
             for look in LOOKS:
                 _take(browser, server.url, look)
 

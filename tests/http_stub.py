@@ -73,6 +73,12 @@ async def talk_nonsense(_request: Request, writer: asyncio.StreamWriter) -> None
     writer.write(b"Doe^Jane\r\n\r\n")
 
 
+async def stop_half_way(_request: Request, writer: asyncio.StreamWriter) -> None:
+    """Break off in the middle of an answer that was to be longer."""
+    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"SeriesInstanceUID"')
+    writer.close()
+
+
 async def trickle(_request: Request, writer: asyncio.StreamWriter) -> None:
     """Begin to answer, and never end."""
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import sqlite3
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from tests.examples import report
 from tests.fakes import ScriptedPublisher
+from tests.http_stub import hang_up, http_stub
 from tests.serving import serving
 
 from seriesgate.adapters.http_publisher import HttpPublisher
@@ -56,3 +59,36 @@ def test_repeats_and_revisions_in_any_order_are_taken(tmp_path):
                 assert await publisher.publish(sent) is None
 
     asyncio.run(scenario())
+
+
+def test_report_whose_answer_was_lost_is_one_row_once_it_is_sent_again(tmp_path):
+    """The server has committed, and the connection breaks before the gateway hears of it."""
+
+    async def scenario():
+        with serving(f"sqlite:///{tmp_path}/series_data.db") as port:
+            url = f"http://127.0.0.1:{port}"
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+
+                async def commit_and_hang_up(request, writer):
+                    key = request.headers["Idempotency-Key"]
+                    headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+                    done = await client.post("/series", content=request.body, headers=headers)
+                    assert done.status_code == 201
+                    await hang_up(request, writer)
+
+                async with http_stub(commit_and_hang_up) as stub:
+                    broken = HttpPublisher(stub.url, lambda: datetime.now(UTC))
+                    failure = await broken.publish(delivery(count=2))
+                    await broken.close()
+                assert failure is not None
+                assert failure.kind is FailureKind.TRANSIENT
+            whole = HttpPublisher(url, lambda: datetime.now(UTC))
+            assert await whole.publish(delivery(count=2)) is None
+            await whole.close()
+
+    asyncio.run(scenario())
+    with closing(sqlite3.connect(tmp_path / "series_data.db")) as database:
+        rows = database.execute("SELECT InstancesInSeries FROM series_data").fetchall()
+        reports = database.execute("SELECT count(*) FROM series_reports").fetchone()
+    assert rows == [(2,)]
+    assert reports == (1,)

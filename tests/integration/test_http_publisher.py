@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from datetime import UTC, datetime
 
 import pytest
 from tests.examples import report
-from tests.http_stub import hang_up, http_stub, respond, say_nothing, talk_nonsense, trickle
+from tests.http_stub import (
+    hang_up,
+    http_stub,
+    respond,
+    say_nothing,
+    stop_half_way,
+    talk_nonsense,
+    trickle,
+)
 
 from seriesgate.adapters.http_publisher import MAX_ANSWER_SIZE, HttpPublisher
 from seriesgate.series.delivery import Delivery, FailureKind, delivery_id_of
@@ -138,7 +147,7 @@ def test_retry_after_is_understood_as_number_and_as_date(value, seconds):
     assert publish(respond(503, Retry_After=value)).retry_after == seconds
 
 
-@pytest.mark.parametrize("answer", [hang_up, talk_nonsense])
+@pytest.mark.parametrize("answer", [hang_up, talk_nonsense, stop_half_way])
 def test_broken_connections_are_retried_and_name_no_patient(answer):
     failure = publish(answer)
     assert failure.kind is FailureKind.TRANSIENT
@@ -157,6 +166,17 @@ def test_nothing_listens_there():
     failure = asyncio.run(send("http://127.0.0.1:9"))
     assert failure.kind is FailureKind.TRANSIENT
     assert "nothing listens at http://127.0.0.1:9," in failure.reason
+
+
+def test_name_that_nobody_knows(monkeypatch):
+    def unknown(*_arguments, **_options):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    failure = asyncio.run(send("http://registry.example:8000"))
+    assert failure.kind is FailureKind.TRANSIENT
+    assert "registry.example" in failure.reason
+    assert "its name is unknown" in failure.reason
 
 
 def test_plain_http_where_tls_is_expected():

@@ -23,7 +23,8 @@ def render() -> str:
         "# Commands",
         "",
         "Exit codes: 0 all is well; 1 it did not work, and one line says why; 2 the command line",
-        "or a setting is wrong; 130 interrupted.",
+        "or a setting is wrong; 3 the answer is that all is not well (`status`,",
+        "`spool verify`); 130 interrupted.",
     ]
     for name, command in _commands(root, "seriesgate"):
         lines += ["", f"## `{name}`", "", *_help(command), "", *_parameters(command)]

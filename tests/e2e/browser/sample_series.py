@@ -93,7 +93,7 @@ def _report(chance: random.Random, number: int, each: int, at: datetime) -> dict
         "LastInstanceAt": last.isoformat(),
         "ClosedAt": closed.isoformat(),
     }
-    return report | _remarks(number % 29, count)
+    return report | _remarks(number % 13, count)
 
 
 def noteworthy_series(now: datetime) -> list[tuple[datetime, dict[str, Any]]]:
@@ -120,14 +120,16 @@ def noteworthy_series(now: datetime) -> list[tuple[datetime, dict[str, Any]]]:
 
 def _remarks(kind: int, count: int) -> dict[str, Any]:
     match kind:
-        case 4:
-            return {"MissingInstanceNumbers": [17, 23, 24, 25, 90]}
-        case 9:
+        case 2:
+            return {"MissingInstanceNumbers": [17, 23, 24, 25, 90]} if count > 90 else {}
+        case 5:
+            return {"Revision": 2, "AddedInstances": 3} if count > 3 else {}
+        case 8:
             return {"ConflictingInstances": [f"{ROOT}.7.{count}", f"{ROOT}.7.{count + 1}"]}
-        case 17:
+        case 10:
             return {"DamagedInstances": [f"{ROOT}.8.{count}"]}
-        case 22:
-            return {"InconsistentAttributes": ["PatientID"], "MissingInstanceNumbers": [3]}
+        case 12:
+            return {"InconsistentAttributes": ["PatientID"]}
     return {}
 
 

@@ -177,8 +177,12 @@ def test_visits_again_and_again_leave_nothing_behind(tmp_path, visit):
     assert siege.receiver.files() == []
 
 
-@pytest.mark.parametrize("visit", [be_rejected, abort, break_a_store_off, send_garbage])
-def test_visit_leaves_one_line_in_the_log_at_most(tmp_path, visit):
+@pytest.mark.parametrize(
+    ("visit", "lines"), [(be_rejected, 1), (abort, 20), (break_a_store_off, 20), (send_garbage, 1)]
+)
+def test_visit_leaves_one_line_in_the_log_and_whoever_is_refused_one_for_all(
+    tmp_path, visit, lines
+):
     allowed = frozenset({"MODALITY"})
     with besieged(
         tmp_path, grows_by=MIB, has_canary=False, allowed_calling_ae_titles=allowed
@@ -187,7 +191,7 @@ def test_visit_leaves_one_line_in_the_log_at_most(tmp_path, visit):
         for _ in range(20):
             visit(siege.receiver)
         siege.receiver.wait_until_idle()
-        assert siege.log.count - before == 20
+        assert siege.log.count - before == lines
 
 
 _REQUEST, _COMMAND = wire.associate_rq(), wire.command_pdu(wire.c_store_rq())

@@ -10,7 +10,7 @@ import re
 import pytest
 from tests.data_sets import mr_data_set
 from tests.e2e.processes import free_port
-from tests.examples import AT, header, report
+from tests.examples import AT, collected, header, report
 from typer.testing import CliRunner
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanners
@@ -47,8 +47,8 @@ class State:
         collector = SeriesCollector(1.0)
         for sop in (f"{series}.1", f"{series}.2"):
             collector.observe(self.receive(sop, series), 0.0)
-        (collected,) = collector.close_quiet(1.0)
-        revision = next_revision(None, collected, AT)
+        (closed,) = collector.close_quiet(1.0)
+        revision = next_revision(None, closed, AT)
         sent = report(series, count=2)
         delivery = Delivery(delivery_id_of(sent), sent)
         with self.journal() as journal:
@@ -207,6 +207,14 @@ def test_outbox_is_listed_without_a_gateway(state):
     assert all(len(line) <= 160 for line in lines)
     assert state.letters[0][:8] in lines[2]
     assert "422" in lines[2]
+
+
+def test_uid_is_shown_as_it_is(state):
+    revision = next_revision(None, collected("1.9", series="1.[b]9"), AT)
+    sent = report("1.[b]9")
+    with state.journal() as journal:
+        journal.record([(revision, Delivery(delivery_id_of(sent), sent))])
+    assert "1.[b]9" in state.run("outbox", "list")
 
 
 def test_dead_letter_is_retried_without_a_gateway(state):

@@ -168,7 +168,7 @@ def _table(deliveries: list[dict[str, Any]]) -> Table:
         table.add_row(
             each["delivery_id"][:8],
             each["state"].replace("_", " "),
-            each["series_instance_uid"],
+            Text(each["series_instance_uid"]),
             str(each["revision"]),
             str(each["instances"]),
             str(each["attempts"]),

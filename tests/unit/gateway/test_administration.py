@@ -4,6 +4,7 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from tests.administered import AdministeredGateway
@@ -14,7 +15,7 @@ from seriesgate.gateway.administration import InstanceSum
 from seriesgate.gateway.intake import RefusalReason, Refused
 from seriesgate.gateway.outbox import AmbiguousDeadLetter, NoSuchDeadLetter, find_dead_letter
 from seriesgate.gateway.ports import JournalFailed, JournalFull, Outcome
-from seriesgate.series.delivery import DeliveryState
+from seriesgate.series.delivery import DeliveryState, FailureKind, PublishFailure
 
 NO_SPACE = Refused(RefusalReason.OUT_OF_RESOURCES, "No space left on device")
 
@@ -150,6 +151,45 @@ def test_retried_dead_letter_is_delivered():
         assert (outbox.entries, outbox.dead, outbox.pending) == ([], 0, 0)
         with pytest.raises(NoSuchDeadLetter):
             await gateway.administration.retry(delivery.delivery_id)
+
+    scenario(steps)
+
+
+def test_outbox_tells_what_is_under_way_and_when_the_rest_is_tried_next():
+    async def steps(gateway):
+        down = PublishFailure(FailureKind.TRANSIENT, "nothing listens there")
+        gateway.publisher.outcomes.append(down)
+        failed = gateway.owe("1.4")
+        async with running(gateway.dispatcher.run()):
+            gateway.publisher.gate = asyncio.Event()
+            under_way = gateway.owe("1.8")
+            gateway.dispatcher.deliver(under_way)
+            await settle()
+            entries = {
+                entry.delivery_id: entry
+                for entry in (await gateway.administration.outbox(10)).entries
+            }
+            waiting = entries[failed.delivery_id]
+            assert (waiting.state, waiting.attempts) == (DeliveryState.PENDING, 1)
+            assert waiting.reason == "nothing listens there"
+            assert waiting.next_attempt_at - gateway.clock.utcnow() == timedelta(seconds=0.5)
+            entry = entries[under_way.delivery_id]
+            assert (entry.state, entry.next_attempt_at) == (DeliveryState.IN_FLIGHT, None)
+            assert (await gateway.administration.status()).deliveries_in_flight == 1
+
+    scenario(steps)
+
+
+def test_throughput_is_that_of_the_latest_minute():
+    async def steps(gateway):
+        async with running(gateway.administration.run()):
+            for number in range(20):
+                gateway.receive(str(number))
+                await gateway.clock.advance(1.0)
+            throughput = (await gateway.administration.status()).throughput
+            assert (throughput.seconds, throughput.instances) == (20.0, 1.0)
+            await gateway.clock.advance(120.0)
+            assert (await gateway.administration.status()).throughput.instances == 0.0
 
     scenario(steps)
 

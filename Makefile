@@ -12,7 +12,7 @@ LOCK   := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## start the gateway and the server on this machine
 	@exec $(BIN)/seriesgate up
@@ -47,6 +47,10 @@ soak: $(VENV)/.dev peers ## kill the gateway ROUNDS (50) times under load, SEED=
 bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet machine, about 45 minutes
 	$(BIN)/python -m bench.receivers
 
+bench-server: $(VENV)/.dev peers ## measure the server with a million series, on both databases: about 15 minutes
+	$(BIN)/python -m bench.server_million --database sqlite
+	$(BIN)/python -m bench.server_million --database postgresql
+
 docs: $(VENV)/.dev build/site/mermaid.min.js ## generate pages from the code, and build the site into site/
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-docs.txt
 	$(BIN)/python docs/generators/generate.py
@@ -76,4 +80,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers fuzz prove soak bench docs screenshots lock clean
+.PHONY: help run test check format peers fuzz prove soak bench bench-server docs screenshots lock clean

@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LIMIT_MS = 50.0
+# Searched for in steps, each short, for two seconds at most (docs/adr/0015).
+_OTHER_LIMITS_MS = {"/series: text and a gateway, never together": 2_200.0}
 _REPEATS = 30
 _CLIENTS = 8
+_POSTS = 4_000
 
 
 def requests(count: int) -> Iterator[tuple[str, str]]:
@@ -126,15 +129,17 @@ def run(database_url: str, folder: Path, count: int) -> bool:
     with running(Program(Site(), command, folder)) as server:
         server.wait_until_listening(port)
         measured = [(name, measure(port, path)) for name, path in requests(count)]
-        seconds, waits = asyncio.run(server_posts.measure(port, 4_000, _CLIENTS))
-    measured.append((f"POST, {4_000 / seconds:,.0f}/s", [1000 * wait for wait in waits]))
-    print(f"\n| {count:,} series | p50 ms | p99 ms | ≤ {_LIMIT_MS:g} |")
-    print("|---|---|---|---|")
+        posts = server_posts.measure(port, _POSTS, _CLIENTS, first=int(time.time()))
+        seconds, waits = asyncio.run(posts)
+    measured.append((f"POST, {_POSTS / seconds:,.0f}/s", [1000 * wait for wait in waits]))
+    print(f"\n| {count:,} series | p50 ms | p99 ms | target | holds |")
+    print("|---|---|---|---|---|")
     for name, each in measured:
         p50, p99 = percentile(each, 0.5), percentile(each, 0.99)
-        holds = p99 <= _LIMIT_MS
+        limit = _OTHER_LIMITS_MS.get(name, _LIMIT_MS)
+        holds = p99 <= limit
         all_hold = all_hold and holds
-        print(f"| {name} | {p50:.1f} | {p99:.1f} | {'yes' if holds else 'NO'} |")
+        print(f"| {name} | {p50:.1f} | {p99:.1f} | ≤ {limit:g} | {'yes' if holds else 'NO'} |")
     return all_hold
 
 

@@ -87,10 +87,16 @@ async def post_all(port: int, requests: list[bytes]) -> list[float]:
     return waits
 
 
-async def measure(port: int, posts: int, clients: int) -> tuple[float, list[float]]:
-    """Give the seconds that all posts took together, and those of each, sorted."""
-    await post_all(port, [request(number) for number in range(10**9, 10**9 + 100)])  # warm up
-    requests = [request(number) for number in range(posts)]
+async def measure(
+    port: int, posts: int, clients: int, *, first: int = 0
+) -> tuple[float, list[float]]:
+    """Give the seconds that all posts took together, and those of each, sorted.
+
+    `first` is the number of the first series, where the database may have some of a run before.
+    """
+    numbers = range(first, first + 100 + posts)
+    await post_all(port, [request(number) for number in numbers[:100]])  # warm up
+    requests = [request(number) for number in numbers[100:]]
     start = time.perf_counter()
     waits = await asyncio.gather(
         *(post_all(port, requests[client::clients]) for client in range(clients))

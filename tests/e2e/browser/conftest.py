@@ -1,4 +1,4 @@
-"""One browser and one server with a busy hour for all tests of this folder."""
+"""A browser, and a server with a busy hour, for the tests of a module."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from tests.integration.running_server import RunningServer
 
 
-# Of the folder, not of the session: as long as it is there, no other test has an event loop.
-@pytest.fixture(scope="package")
+# Not of the session: as long as Playwright is there, no other test has an event loop.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with running_chromium() as browser:
         yield browser
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server where an hour's series have come."""
     path = tmp_path_factory.mktemp("hospital") / "series_data.db"

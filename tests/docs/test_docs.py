@@ -89,7 +89,9 @@ def test_every_dependency_has_its_reason():
     assert [name for name in names if name not in reasons] == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.txt", "requirements-dev.txt", "requirements-docs.txt"]
+)
 def test_lock_file_has_hashes_and_names_no_index(lock):
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert not re.search(r"://|--(extra-)?index-url|--find-links", text)

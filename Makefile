@@ -41,6 +41,9 @@ fuzz: $(VENV)/.dev ## fuzz all that reads from the network, FUZZ_SECONDS (60) fo
 prove: $(VENV)/.dev ## every crash point and every crash state, of which `make test` takes a sample
 	EXHAUSTIVE=1 $(BIN)/pytest --numprocesses auto --timeout 3600 tests/crash
 
+simulate: $(VENV)/.dev ## a whole busy day of faults in seconds, SEED=… for the same again
+	@$(BIN)/python -m tests.crash.simulation $(if $(SEED),--seed $(SEED))
+
 soak: $(VENV)/.dev peers ## kill the gateway ROUNDS (50) times under load, SEED=… for the same again
 	@$(BIN)/python -m tests.soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
@@ -80,4 +83,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers fuzz prove soak bench bench-server docs screenshots lock clean
+.PHONY: help run test check format peers fuzz prove simulate soak bench bench-server docs screenshots lock clean

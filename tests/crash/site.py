@@ -411,6 +411,10 @@ class Gateway:
             if task.done():
                 raise _first(task.exception() or AssertionError("a use case has ended"))
 
+    def has_ended(self) -> bool:
+        """Return whether the process is gone, or has stopped by itself."""
+        return self.process.is_dead or any(task.done() for task in self._tasks)
+
     async def kill(self) -> None:
         """End the process: from now on nothing of it has an effect."""
         self.process.is_dead = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,7 @@ class MemoryJournal:
         self.failure: Exception | None = None
         self._revisions: dict[str, SeriesRevision] = {}
         self._entries: dict[str, Entry] = {}
+        self._by_series: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self._closed = 0
         self._forgotten: list[Entry] = []
 
@@ -59,9 +61,9 @@ class MemoryJournal:
                 InstanceCopy(uid, revision.instances[uid].digest)
                 for uid in revision.added_instances
             }
-            self._entries[delivery.delivery_id] = Entry(
-                delivery, len(added), revision.added_conflicts | added
-            )
+            entry = Entry(delivery, len(added), revision.added_conflicts | added)
+            self._entries[delivery.delivery_id] = entry
+            self._by_series[entry.series][delivery.delivery_id] = entry
             self._closed += len(added)
 
     def load(self, delivery_id: str) -> Delivery:
@@ -96,7 +98,7 @@ class MemoryJournal:
         due = {
             entry.series
             for entry in self._entries.values()
-            if entry.is_settled_before(delivered_before) and not entry.is_released
+            if not entry.is_released and entry.is_settled_before(delivered_before)
         }
         copies: dict[str, frozenset[InstanceCopy]] = {}
         for uid in due:
@@ -116,7 +118,8 @@ class MemoryJournal:
         for uid in forgotten:
             del self._revisions[uid]
             self._forgotten += self._of(uid)
-            self._entries = {k: e for k, e in self._entries.items() if e.series != uid}
+            for delivery_id in self._by_series.pop(uid, {}):
+                del self._entries[delivery_id]
         return len(forgotten)
 
     def undelivered(self) -> list[Owed]:
@@ -195,7 +198,7 @@ class MemoryJournal:
         )
 
     def _of(self, uid: str) -> list[Entry]:
-        return [entry for entry in self._entries.values() if entry.series == uid]
+        return list(self._by_series[uid].values())
 
     def _dead(self, delivery_id: str) -> Entry:
         self._check()

@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 from docs.generators import (  # noqa: E402 - needs the path above
     cli_reference,
     conformance_statement,
+    fault_reference,
     http_api_reference,
     metrics_reference,
     settings_reference,
@@ -21,6 +22,7 @@ REFERENCE = ROOT / "docs" / "reference"
 _GENERATORS = (
     cli_reference,
     conformance_statement,
+    fault_reference,
     http_api_reference,
     metrics_reference,
     settings_reference,

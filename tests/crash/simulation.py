@@ -4,7 +4,8 @@
 
 Thousands of series come in pieces, over and over until each instance is acknowledged, while the
 gateway dies and is started again, power goes, the disk fails and fills up, the server is down,
-slow or wrong, and the time of day is set. Time is injected: nothing waits. The same seed is the same day.
+slow or wrong, and the time of day is set. Time is injected: nothing waits. The same seed is the
+same day.
 """
 
 from __future__ import annotations

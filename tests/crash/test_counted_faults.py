@@ -47,6 +47,7 @@ def test_without_a_fault_everything_is_acknowledged_and_delivered_or_a_dead_lett
 
 @pytest.mark.parametrize("durability", list(Durability))
 @pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.fault("F1", "F4", "F6", "F7", "F15")
 def test_nothing_is_lost_whichever_operation_fails(fault, durability):
     operations = clean_run(durability)[0].operations
     numbers = [n for n, name in enumerate(operations, 1) if fault.applies_to(name)]
@@ -63,6 +64,7 @@ def test_nothing_is_lost_whichever_operation_fails(fault, durability):
         assert len(process.operations) >= number
 
 
+@pytest.mark.fault("F2")
 def test_nothing_is_lost_when_the_recovery_is_killed_too():
     operations = clean_run()[0].operations
     numbers = range(1, len(operations) + 1)
@@ -82,6 +84,7 @@ async def killed_twice(number: int, stride: int) -> None:
 
 
 @pytest.mark.parametrize("fault", [Fault.EIO, Fault.EMFILE])
+@pytest.mark.fault("F6", "F7")
 def test_nothing_is_lost_when_the_disk_fails_a_start_on_a_full_spool(fault):
     """Nothing whole is put away either: the next start that can read it goes on with it."""
     operations = clean_run()[0].operations

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sqlite3
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,7 @@ from tests.crash.recovery import run_to_the_end
 from tests.crash.scenario import Pass, Send, Serve, Step, play
 from tests.crash.site import Answer, Process, Site
 
+from seriesgate.adapters.journal.journal_file import JournalUnusable
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
 
 if TYPE_CHECKING:
@@ -94,6 +96,16 @@ def kept_away(path: Path) -> list[str]:
     return [name.name for name in path.parent.iterdir() if ".damaged-" in name.name]
 
 
+@pytest.mark.fault("F34")
+def test_journal_of_a_newer_program_is_refused_and_left_alone(remains, tmp_path):
+    path = copy_of(remains, "ended", tmp_path)
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(JournalUnusable, match="newer"):
+        SqliteJournal(path, is_expected=True)
+    assert kept_away(path) == []
+
+
 @pytest.mark.parametrize("kind", ["died", "ended"])
 def test_undamaged_journal_goes_on(remains, tmp_path, caplog, kind):
     path = copy_of(remains, kind, tmp_path)
@@ -102,17 +114,20 @@ def test_undamaged_journal_goes_on(remains, tmp_path, caplog, kind):
     assert "the journal" not in caplog.text
 
 
+@pytest.mark.fault("F28")
 def test_lost_journal_is_said_and_what_is_owed_is_reported_anew(remains, tmp_path, caplog):
     restart(remains, tmp_path / "journal.db")
     assert "is lost" in caplog.text
 
 
+@pytest.mark.fault("F28")
 def test_lost_wal_takes_the_journal_back_in_time_and_loses_nothing(remains, tmp_path):
     path = copy_of(remains, "died", tmp_path)
     path.with_name("journal.db-wal").unlink()
     restart(remains, path)
 
 
+@pytest.mark.fault("F28")
 def test_journal_of_yesterday_loses_nothing(remains, tmp_path):
     """Put back from a backup: older than the spool and the server."""
     path = tmp_path / "journal.db"
@@ -121,6 +136,7 @@ def test_journal_of_yesterday_loses_nothing(remains, tmp_path):
     restart(remains, path)
 
 
+@pytest.mark.fault("F28")
 def test_journal_of_garbage_is_kept_and_said(remains, tmp_path, caplog):
     path = copy_of(remains, "ended", tmp_path)
     garbage = Random(1).randbytes(3 * PAGE)
@@ -131,6 +147,7 @@ def test_journal_of_garbage_is_kept_and_said(remains, tmp_path, caplog):
     assert "is damaged" in caplog.text
 
 
+@pytest.mark.fault("F28")
 def test_empty_journal_is_never_a_silent_start(remains, tmp_path, caplog):
     path = copy_of(remains, "ended", tmp_path)
     path.write_bytes(b"")
@@ -139,6 +156,7 @@ def test_empty_journal_is_never_a_silent_start(remains, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("kind", ["died", "ended"])
+@pytest.mark.fault("F28")
 def test_journal_cut_anywhere_loses_nothing(remains, tmp_path, kind):
     random = Random(2)
     name = "journal.db-wal" if kind == "died" else "journal.db"
@@ -152,6 +170,7 @@ def test_journal_cut_anywhere_loses_nothing(remains, tmp_path, kind):
         restart(remains, path)
 
 
+@pytest.mark.fault("F28")
 def test_page_of_zeros_or_garbage_loses_nothing(remains, tmp_path):
     random = Random(3)
     pages = (remains.folder / "ended" / "journal.db").stat().st_size // PAGE
@@ -164,6 +183,7 @@ def test_page_of_zeros_or_garbage_loses_nothing(remains, tmp_path):
             restart(remains, path)
 
 
+@pytest.mark.fault("F28")
 def test_flipped_bit_loses_nothing_or_stops_the_gateway(remains, tmp_path):
     """Found at the start, or when it is read: then the gateway stops, and the next goes on."""
     random = Random(SEED)

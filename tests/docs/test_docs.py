@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 import pytest
+from docs.generators.fault_reference import FAULTS, proofs
 from docs.generators.generate import pages
 
 import seriesgate
@@ -97,3 +98,7 @@ def test_lock_file_has_hashes_and_names_no_index(lock):
     assert not re.search(r"://|--(extra-)?index-url|--find-links", text)
     pins = re.findall(r"^\S+==\S+.*\\\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)+", text, re.MULTILINE)
     assert len(pins) == len(re.findall(r"^\S+==", text, re.MULTILINE)) > 20
+
+
+def test_every_fault_has_a_proof():
+    assert set(proofs()) == set(FAULTS)

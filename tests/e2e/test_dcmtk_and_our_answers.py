@@ -120,6 +120,7 @@ def test_refused_instance_is_an_exit_code_of_storescu_and_the_next_one_is_stored
     assert contents(receiver.files()) == contents(files[1:])
 
 
+@pytest.mark.fault("F4", "F5")
 def test_full_disk_as_storescu_sees_it(receiver, tmp_path):
     path = self_made(tmp_path)
     with mock.patch("os.pwrite", side_effect=OSError(errno.ENOSPC, "No space left on device")):

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 from tests.e2e.load import Load, assert_kept
 from tests.e2e.processes import Process, free_port, seriesgate_command
 
@@ -47,6 +48,7 @@ def test_sqlite_server_that_is_stopped_or_killed_under_load_loses_nothing(tmp_pa
             assert_kept(load.promises, url)
 
 
+@pytest.mark.fault("F32")
 def test_postgresql_that_dies_under_load_loses_nothing(tmp_path, postgresql):
     """Two servers on one database, which is killed, and is stopped; both go on afterwards."""
     database_url = postgresql.migrated_database()

@@ -60,6 +60,7 @@ def assert_closed_in_time(peer: Peer) -> None:
     assert monotonic() - began < NOTICED_WITHIN
 
 
+@pytest.mark.fault("F20")
 def test_other_protocol_is_aborted_at_once_and_closed_in_time(tmp_path):
     with besieged(tmp_path, grows_by=FEW_BUFFERS, artim_timeout=LIMIT) as siege:
         peers = []
@@ -72,6 +73,7 @@ def test_other_protocol_is_aborted_at_once_and_closed_in_time(tmp_path):
 
 
 @pytest.mark.parametrize("begun", [b"", REQUEST[:3], REQUEST[:100]])
+@pytest.mark.fault("F19")
 def test_request_that_does_not_come_in_time_is_closed_without_a_word(tmp_path, begun):
     with besieged(tmp_path, grows_by=FEW_BUFFERS, artim_timeout=LIMIT) as siege:
         began = monotonic()
@@ -95,6 +97,7 @@ DRIPS = {
 
 
 @pytest.mark.parametrize(("begun", "drip"), DRIPS.values(), ids=DRIPS)
+@pytest.mark.fault("F19")
 def test_message_without_progress_is_aborted_and_dropped(tmp_path, begun, drip):
     with besieged(
         tmp_path,
@@ -138,6 +141,7 @@ def test_idle_association_is_aborted_and_its_place_is_free(tmp_path):
             assert_closed_in_time(peer)
 
 
+@pytest.mark.fault("F18")
 def test_peer_that_vanishes_is_noticed_by_the_system(tmp_path):
     with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
         accepted = siege.accepted(siege.associate())

@@ -151,6 +151,7 @@ def test_head_without_an_end_is_given_up(tmp_path, first, more, enough):
     assert siege.receiver.files() == []
 
 
+@pytest.mark.fault("F25")
 def test_object_of_hundreds_of_megabytes_is_streamed(tmp_path):
     head = EXPLICIT_LE.before_uids() + EXPLICIT_LE.uids() + EXPLICIT_LE.instance_number()
     head += EXPLICIT_LE.header(0x7FE00010, "OW", BIG_OBJECT)
@@ -196,6 +197,7 @@ def send_all(peer: Peer, instances: Iterable[tuple[str, bytes]]) -> None:
         assert [peer.response_status() for _ in some] == [STORED] * len(some)
 
 
+@pytest.mark.fault("F25")
 def test_series_of_thousands_of_instances_is_counted_in_little_memory(tmp_path):
     with besieged(tmp_path, grows_by=4 * MIB) as siege:
         numbers = range(INSTANCES_OF_ONE_SERIES)
@@ -206,6 +208,7 @@ def test_series_of_thousands_of_instances_is_counted_in_little_memory(tmp_path):
 
 
 @pytest.mark.parametrize("senders", [1, SENDERS_AT_ONCE])
+@pytest.mark.fault("F24")
 def test_hundreds_of_interleaved_series_are_all_complete(tmp_path, senders):
     instances = [
         small_instance(series, number)

@@ -65,6 +65,7 @@ def connect_silently(siege: Siege) -> list[Peer]:
     return [siege.connect() for _ in range(SILENT_CONNECTIONS)]
 
 
+@pytest.mark.fault("F20")
 def test_silent_connections_are_bounded_and_keep_nobody_out(tmp_path):
     most = storage_scp._MAX_PENDING
     # Each has a thread and a small buffer.
@@ -93,6 +94,7 @@ def test_silent_connections_to_a_tls_port_are_bounded_too(tmp_path, monkeypatch)
             peer.close()
 
 
+@pytest.mark.fault("F23")
 def test_associations_over_the_limit_are_rejected_at_once_and_the_others_lose_nothing(tmp_path):
     limit = 8
     with (
@@ -282,6 +284,7 @@ def test_what_a_receiver_opens_is_not_inherited_by_child_processes(tmp_path):
                 assert not os.get_inheritable(int(descriptor))
 
 
+@pytest.mark.fault("F7")
 def test_receiver_without_file_descriptors_goes_on_when_there_are_some(tmp_path, caplog):
     with running_receiver(tmp_path / "state") as receiver:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

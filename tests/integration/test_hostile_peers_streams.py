@@ -38,6 +38,7 @@ def converse(siege: Siege, *pieces: bytes) -> bytes:
     return peer.receive_all()
 
 
+@pytest.mark.fault("F22")
 def test_stream_cut_at_any_byte_gives_the_same_answers_and_the_same_file(tmp_path):
     with besieged(tmp_path, grows_by=MIB) as siege:
         whole = converse(siege, CONVERSATION)
@@ -50,6 +51,7 @@ def test_stream_cut_at_any_byte_gives_the_same_answers_and_the_same_file(tmp_pat
         assert [report.ConflictingInstances for report in siege.reports()] == [[]]
 
 
+@pytest.mark.fault("F22")
 def test_stream_of_single_bytes(tmp_path):
     with besieged(tmp_path, grows_by=MIB) as siege:
         whole = converse(siege, CONVERSATION)
@@ -58,6 +60,7 @@ def test_stream_of_single_bytes(tmp_path):
         assert len(siege.receiver.files()) == 1
 
 
+@pytest.mark.fault("F22")
 def test_association_with_a_hundred_messages_in_one_segment(tmp_path):
     sops = [f"1.2.3.{number}" for number in range(MESSAGES_IN_ONE_SEGMENT)]
     messages = b"".join(
@@ -93,6 +96,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("is_reset", [False, True], ids=["FIN", "RST"])
 @pytest.mark.parametrize(("sent", "is_series_known"), BREAKS.values(), ids=BREAKS)
+@pytest.mark.fault("F21")
 def test_broken_message_leaves_no_file_and_holds_no_series_open(
     tmp_path, sent, is_series_known, is_reset
 ):
@@ -126,6 +130,7 @@ def test_broken_request_leaves_nothing(tmp_path, length, is_reset):
         siege.receiver.wait_until_idle()
 
 
+@pytest.mark.fault("F21")
 def test_what_was_acknowledged_stays_when_the_next_message_breaks(tmp_path):
     with besieged(tmp_path, grows_by=MIB) as siege:
         peer = siege.associate()

@@ -95,6 +95,7 @@ def test_any_2xx_is_success(status, content):
         (b"x" * (MAX_ANSWER_SIZE + 1), "no end"),
     ],
 )
+@pytest.mark.fault("F13")
 def test_2xx_that_cannot_be_the_server_is_retried(content, reason):
     failure = publish(respond(200, content))
     assert failure.kind is FailureKind.TRANSIENT
@@ -102,23 +103,27 @@ def test_2xx_that_cannot_be_the_server_is_retried(content, reason):
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])
+@pytest.mark.fault("F9")
 def test_failures_that_pass_are_retried(status):
     assert publish(respond(status)).kind is FailureKind.TRANSIENT
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308, 401, 403, 404, 405])
+@pytest.mark.fault("F12")
 def test_answers_of_a_server_that_does_not_know_us_are_misconfiguration(status):
     failure = publish(respond(status, Location="http://elsewhere.example/"))
     assert failure.kind is FailureKind.MISCONFIGURED
 
 
 @pytest.mark.parametrize("status", [400, 409, 410, 413, 415, 422])
+@pytest.mark.fault("F10", "F11")
 def test_answers_that_refuse_the_report_itself_are_final(status):
     failure = publish(respond(status, b'{"detail": "Doe^Jane"}'))
     assert failure.kind is FailureKind.REJECTED
     assert "Doe" not in failure.reason
 
 
+@pytest.mark.fault("F12")
 def test_redirect_is_not_followed():
     async def scenario():
         async with http_stub(respond(200)) as elsewhere:
@@ -143,11 +148,13 @@ def test_redirect_is_not_followed():
         ("9" * 500, 999999999.0),
     ],
 )
+@pytest.mark.fault("F9")
 def test_retry_after_is_understood_as_number_and_as_date(value, seconds):
     assert publish(respond(503, Retry_After=value)).retry_after == seconds
 
 
 @pytest.mark.parametrize("answer", [hang_up, talk_nonsense, stop_half_way])
+@pytest.mark.fault("F8")
 def test_broken_connections_are_retried_and_name_no_patient(answer):
     failure = publish(answer)
     assert failure.kind is FailureKind.TRANSIENT
@@ -156,12 +163,14 @@ def test_broken_connections_are_retried_and_name_no_patient(answer):
 
 
 @pytest.mark.parametrize("answer", [trickle, say_nothing])
+@pytest.mark.fault("F13", "F14")
 def test_answer_that_never_ends_or_never_comes_is_given_up_in_time(answer):
     failure = publish(answer, total_timeout=0.05)
     assert failure.kind is FailureKind.TRANSIENT
     assert failure.reason == "no answer within 0.05 s"
 
 
+@pytest.mark.fault("F8")
 def test_nothing_listens_there():
     failure = asyncio.run(send("http://127.0.0.1:9"))
     assert failure.kind is FailureKind.TRANSIENT

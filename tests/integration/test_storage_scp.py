@@ -93,6 +93,7 @@ def test_other_instance_than_the_command_names_is_stored_with_a_warning(receiver
 
 @pytest.mark.parametrize("failing", ["os.pwrite", "os.fsync", "os.rename", "os.open"])
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE])
+@pytest.mark.fault("F4", "F6")
 def test_failing_disk_is_a700_and_the_next_instance_works(tmp_path, failing, error):
     with running_receiver(tmp_path, durability=Durability.POWER) as receiver:
         with closing(receiver.associate()) as peer:
@@ -183,6 +184,7 @@ def test_network_that_is_not_on_the_list_is_not_served(tmp_path):
         assert peer.receive() == (0, b"")
 
 
+@pytest.mark.fault("F31")
 def test_stop_lets_the_message_under_way_end_and_aborts_then(tmp_path, monkeypatch):
     with running_receiver(tmp_path) as receiver:
         held = threading.Event()
@@ -212,6 +214,7 @@ def test_stop_lets_the_message_under_way_end_and_aborts_then(tmp_path, monkeypat
             receiver.connect()
 
 
+@pytest.mark.fault("F31")
 def test_message_that_does_not_end_is_dropped_when_the_grace_is_over(tmp_path):
     with running_receiver(tmp_path) as receiver:
         peer = receiver.associate()
@@ -229,6 +232,7 @@ def test_port_that_is_taken_is_one_clear_line(receiver):
         receiver.scp.start()
 
 
+@pytest.mark.fault("F30")
 def test_second_gateway_on_the_same_folder_refuses(receiver):
     with pytest.raises(StateFolderUnusable, match="already running"):
         StateFolder(receiver.folder)

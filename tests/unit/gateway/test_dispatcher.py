@@ -98,6 +98,7 @@ def test_what_the_journal_owes_is_resumed_at_start():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault("F8")
 def test_failing_server_is_tried_again_later_each_time_and_files_stay():
     async def scenario():
         bench = Bench(DOWN, DOWN, DOWN)
@@ -115,6 +116,7 @@ def test_failing_server_is_tried_again_later_each_time_and_files_stay():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault("F10", "F11")
 def test_rejected_report_is_a_dead_letter_with_its_files():
     async def scenario():
         bench = Bench(REFUSED)
@@ -129,6 +131,7 @@ def test_rejected_report_is_a_dead_letter_with_its_files():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault("F12")
 def test_misconfiguration_is_retried_slowly_and_never_given_up():
     async def scenario():
         bench = Bench(*[FORBIDDEN] * 20)
@@ -160,6 +163,7 @@ def test_concurrency_is_bounded():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault("F14")
 def test_failing_series_holds_up_no_other():
     async def scenario():
         bench = Bench(DOWN, concurrency=1)
@@ -202,6 +206,7 @@ def test_full_journal_is_waited_for_and_nothing_is_sent_twice():
     asyncio.run(scenario())
 
 
+@pytest.mark.fault("F6")
 def test_failed_journal_stops_delivering():
     async def scenario():
         bench = Bench()

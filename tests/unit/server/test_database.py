@@ -97,6 +97,7 @@ def test_file_that_is_no_database(tmp_path):
     assert path.read_text().startswith("PatientName,PatientID\n")
 
 
+@pytest.mark.fault("F34")
 def test_database_of_a_newer_program(tmp_path):
     path = tmp_path / "series_data.db"
     close(open_store(f"sqlite:///{path}"))

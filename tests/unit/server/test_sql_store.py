@@ -50,6 +50,7 @@ def test_columns_of_the_table_are_the_fields_of_the_row():
     assert [column.name for column in series_data.columns] == list(StoredSeries.model_fields)
 
 
+@pytest.mark.fault("F32")
 def test_locked_database_is_unavailable_and_comes_back(store, other):
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):

@@ -37,6 +37,8 @@ _PENDING_GRACE = 0.25
 # Without file descriptors there is nothing to accept with; some will be closed soon.
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _EXHAUSTED_PAUSE = 0.1
+# It may last for hours: so often it is said again, in seconds.
+_EXHAUSTED_MENTION = 60.0
 
 _OVER_LIMIT = RejectAssociation(RejectResult.TRANSIENT, RejectReason.LOCAL_LIMIT_EXCEEDED)
 # The disk is nearly full: another storage, or this one later, may take the instances.
@@ -166,6 +168,7 @@ class ModalityStoreSCP:
             self._register.ended(association.end)
 
     def _accept_all(self, listener: socket.socket) -> None:
+        mention_at = time.monotonic()
         while True:
             self._make_room()
             try:
@@ -174,7 +177,9 @@ class ModalityStoreSCP:
                 if self._is_stopping:
                     return
                 if error.errno in _EXHAUSTED:
-                    _log.error("cannot accept a connection: %s", error.strerror)
+                    if time.monotonic() >= mention_at:
+                        mention_at = time.monotonic() + _EXHAUSTED_MENTION
+                        _log.error("cannot accept a connection: %s", error.strerror)
                     with self._changed:
                         self._changed.wait(_EXHAUSTED_PAUSE)
                 continue

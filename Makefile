@@ -42,7 +42,7 @@ prove: $(VENV)/.dev ## every crash point and every crash state, of which `make t
 	EXHAUSTIVE=1 $(BIN)/pytest --numprocesses auto --timeout 3600 tests/crash
 
 simulate: $(VENV)/.dev ## a whole busy day of faults in seconds, SEED=… for the same again
-	@$(BIN)/python -m tests.crash.simulation $(if $(SEED),--seed $(SEED))
+	@PYTHONHASHSEED=0 $(BIN)/python -m tests.crash.simulation $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/.dev peers ## kill the gateway ROUNDS (50) times under load, SEED=… for the same again
 	@$(BIN)/python -m tests.soak --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))

@@ -92,7 +92,8 @@ def _counts() -> str:
         f"A short day of a gateway has {len(operations)} operations on files, journal and server.\n"
         "`make prove` lets each fail in each way it can, the death of the process among them: "
         f"{points} runs.\n"
-        f"It starts a gateway on over {ALL_STATES} states of the disk that a loss of power may leave.\n"
+        f"It starts a gateway on over {ALL_STATES} states of the disk that a loss of power "
+        "may leave.\n"
         "`make test` takes a sample of both; `make simulate` and `make soak` take long days, and "
         "real\nprocesses that are killed under load."
     )

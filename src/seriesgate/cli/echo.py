@@ -16,7 +16,6 @@ from seriesgate.cli.peer_options import (
     To,
     destination_or_exit,
 )
-from seriesgate.modality import storage_scu
 from seriesgate.modality.association_errors import AssociationError
 
 
@@ -30,6 +29,8 @@ def echo(
 
     Example: seriesgate echo --to 127.0.0.1:6667
     """
+    from seriesgate.modality import storage_scu  # noqa: PLC0415 - half a second, for pydicom
+
     destination = destination_or_exit(to, called_ae, calling_ae)
     try:
         seconds = storage_scu.echo(destination, timeout=timeout)

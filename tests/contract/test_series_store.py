@@ -235,8 +235,9 @@ def test_thousand_reports_at_once_leave_one_right_row(store):
     assert len(run(store.history("1.2", limit=1000))) == 500
 
 
+# Each example opens two databases.
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.lists(reports_of_two_series, max_size=8), st.randoms(use_true_random=False))
 def test_content_depends_neither_on_order_nor_on_repeats(stores, reports, randoms):

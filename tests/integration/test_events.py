@@ -164,7 +164,8 @@ def test_broken_database_ends_the_stream_and_the_feed_goes_on():
             assert [piece async for piece in stream] == []
             reader.store.out_of_order = False
             await reader.store.register(report())
-            assert await reader.feed.wait(PATIENCE)
+            with reader.feed.following():
+                assert await reader.feed.wait(PATIENCE)
             assert len(await reader.feed.after(0)) == 1
 
     run(scenario())

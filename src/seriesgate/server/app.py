@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from seriesgate.server.webhooks import WebhookDispatcher
 
 _ROUTERS = (
+    series.registration_router,
     series.router,
     summaries.router,
     events.router,

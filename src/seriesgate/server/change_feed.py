@@ -3,19 +3,20 @@
 The truth is the table of changes, whose numbers have no gaps and are in the order of the commits.
 So a follower is just a number, and one that was away reads on where it was, from any server. Other
 servers on the same database write too, so the table is looked at twice a second; what this one
-writes is announced at once.
+writes is announced at once. While nobody follows, it is not looked at.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from seriesgate.server.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from seriesgate.server.store import Change, SeriesStore
 
@@ -33,6 +34,8 @@ class ChangeFeed:
         self._store = store
         self._poll_interval = poll_interval
         self._recent: deque[Change] = deque(maxlen=_REMEMBERED)
+        self._followers = 0
+        self._followed = asyncio.Event()
         self._written = asyncio.Event()
         self._news = asyncio.Event()
         self.closing = asyncio.Event()
@@ -46,10 +49,26 @@ class ChangeFeed:
         self.closing.set()
         self._news.set()
 
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow: only within this block `wait` tells of changes."""
+        self._followers += 1
+        self._followed.set()
+        try:
+            yield
+        finally:
+            self._followers -= 1
+
     async def run(self) -> None:
         """Look for changes until cancelled. While the database can't be read there are none."""
         position: int | None = None
         while True:
+            if not self._followers:
+                # What is written until the next one follows is not remembered here.
+                position = None
+                self._recent.clear()
+                self._followed.clear()
+                await self._followed.wait()
             self._written.clear()
             try:
                 if position is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
 from sqlalchemy import BigInteger, DateTime, Integer, Text
 from sqlalchemy.types import TypeDecorator
 
@@ -19,6 +20,11 @@ BinaryText = Text().with_variant(Text(collation="C"), "postgresql")
 
 #: A number of 64 bits that is the primary key; SQLite has such rows without an index of their own.
 RowNumber = BigInteger().with_variant(Integer, "sqlite")
+
+
+def json_text(value: Any) -> str:
+    """Give the text of a JSON column; the encoder of `json` takes ten times as long."""
+    return to_json(value).decode()
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -46,23 +46,24 @@ async def events(
         gap = f'{{"From":{position + 1},"To":{forgotten}}}'
         yield f"id: {forgotten}\nevent: forgotten\ndata: {gap}\n\n"
         position = forgotten
-    while not feed.closing.is_set():
-        try:
-            # Waiting begins before reading: what comes in between must not go unnoticed.
-            news = asyncio.ensure_future(feed.wait(heartbeat))
+    with feed.following():
+        while not feed.closing.is_set():
             try:
-                changes = await feed.after(position)
-                if not await allowed():
-                    return
-                if changes:
-                    yield "".join(_event(change) for change in changes)
-                    position = changes[-1].sequence
-                elif not await news:
-                    yield _COMMENT
-            finally:
-                news.cancel()
-        except StoreUnavailable:
-            return  # the reader comes back, then or later
+                # Waiting begins before reading: what comes in between must not go unnoticed.
+                news = asyncio.ensure_future(feed.wait(heartbeat))
+                try:
+                    changes = await feed.after(position)
+                    if not await allowed():
+                        return
+                    if changes:
+                        yield "".join(_event(change) for change in changes)
+                        position = changes[-1].sequence
+                    elif not await news:
+                        yield _COMMENT
+                finally:
+                    news.cancel()
+            except StoreUnavailable:
+                return  # the reader comes back, then or later
 
 
 def _event(change: Change) -> str:

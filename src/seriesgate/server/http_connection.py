@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 class HttpConnection(HttpToolsProtocol):
     """One connection. It is cut off, not closed: nobody reads what would still be said."""
 
+    _in_head = True
     _head: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
 
@@ -33,14 +34,20 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_made(transport)
         self._expect_head()
 
-    def on_message_begin(self) -> None:
-        """Expect the rest of the head: the first byte of a request has come."""
-        super().on_message_begin()
-        if self._head is None:
+    def data_received(self, data: bytes) -> None:
+        """Expect the rest of a head, where not all of it has come at once, as nearly always."""
+        super().data_received(data)
+        if self._in_head and self._head is None and not self.transport.is_closing():
             self._expect_head()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request has come."""
+        super().on_message_begin()
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """Handle a request; its body has a bound of its own (see `body_limit`)."""
+        self._in_head = False
         self._stop_expecting()
         super().on_headers_complete()
 

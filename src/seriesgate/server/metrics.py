@@ -6,6 +6,7 @@ So the number of series is bounded, and none tells of a patient.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -51,20 +52,25 @@ class ServerMetrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        # To find a metric by its labels costs more than to count.
+        self._requests_of = cache(self._requests.labels)
+        self._request_seconds_of = cache(self._request_seconds.labels)
+        self._reports_of = cache(self._reports.labels)
+        self._database_seconds_of = cache(self._database_seconds.labels)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request by the pattern of its route."""
         known = method if method in _METHODS else "other"
-        self._requests.labels(known, route, str(status)).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._requests_of(known, route, status).inc()
+        self._request_seconds_of(route).observe(seconds)
 
     def report(self, outcome: Outcome) -> None:
         """Count an accepted report."""
-        self._reports.labels(outcome.value).inc()
+        self._reports_of(outcome.value).inc()
 
     def transaction(self, kind: str, seconds: float) -> None:
         """Count a transaction: of kind `read` or `write`."""
-        self._database_seconds.labels(kind).observe(seconds)
+        self._database_seconds_of(kind).observe(seconds)
 
     def exposition(self) -> bytes:
         """Give all of it as `MEDIA_TYPE`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from seriesgate.server.column_types import json_text
 from seriesgate.server.store import DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def postgresql_engine(url: URL, *, connections: int) -> Engine:
         max_overflow=0,
         pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT, "application_name": "seriesgate"},
+        json_serializer=json_text,
         hide_parameters=True,  # an error's text must not name the patient
     )
     event.listen(engine, "connect", _set_up)

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, text, update
 
 from seriesgate.server.keys import indexed_text, key, search_text
 from seriesgate.server.query import Attribute
+from seriesgate.server.sql_prepared import Prepared, PreparedLookup
 from seriesgate.server.tables import (
     minute_counts,
     series_changes,
@@ -19,35 +20,37 @@ from seriesgate.server.tables import (
 from seriesgate.server.text_index import add_texts, replace_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, RowMapping
 
     from seriesgate.server.store import Registration, StoredSeries
 
-_AT, _OF, _IN = "at", "of_series", "in_minute"
-_LOCK_TOTALS = select(server_totals).with_for_update()
-_UPDATE_TOTALS = update(server_totals)
-_INSERT_CHANGE = insert(series_changes)
-_INSERT_INDEX = insert(series_index)
+_AT, _OF = "at", "of_series"
+_LOCK_TOTALS = Prepared(select(server_totals).with_for_update())
+_UPDATE_TOTALS = Prepared(
+    update(server_totals), ("Sequence", "Patients", "Studies", "Series", "Instances")
+)
+_INSERT_CHANGE = Prepared(insert(series_changes), series_changes.columns.keys())
+_INSERT_INDEX = Prepared(insert(series_index), series_index.columns.keys())
 _UPDATE_INDEX = update(series_index).where(
     series_index.c.ReceivedAt == bindparam(_AT), series_index.c.SeriesInstanceUID == bindparam(_OF)
 )
 _NUMBER = select(series_index.c.Number).where(
     series_index.c.ReceivedAt == bindparam(_AT), series_index.c.SeriesInstanceUID == bindparam(_OF)
 )
-_KNOWN_STUDIES = select(series_index.c.FirstOfStudy).where(
-    series_index.c.FirstOfStudy.in_(bindparam("keys", expanding=True))
+_KNOWN_STUDIES = PreparedLookup(series_index.c.FirstOfStudy)
+_KNOWN_PATIENTS = PreparedLookup(series_index.c.FirstOfPatient)
+# The same in both dialects.
+_COUNT_MINUTE = Prepared(
+    text(
+        """INSERT INTO minute_counts ("Minute", "Series", "Instances")
+        VALUES (:Minute, :Series, :Instances) ON CONFLICT ("Minute") DO UPDATE SET
+        "Series" = minute_counts."Series" + excluded."Series",
+        "Instances" = minute_counts."Instances" + excluded."Instances\""""
+    ).bindparams(bindparam("Minute", type_=minute_counts.c.Minute.type))
 )
-_KNOWN_PATIENTS = select(series_index.c.FirstOfPatient).where(
-    series_index.c.FirstOfPatient.in_(bindparam("keys", expanding=True))
-)
-_SELECT_MINUTES = select(minute_counts).where(
-    minute_counts.c.Minute.in_(bindparam("minutes", expanding=True))
-)
-_INSERT_MINUTE = insert(minute_counts)
-_UPDATE_MINUTE = update(minute_counts).where(minute_counts.c.Minute == bindparam(_IN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def lock_totals(connection: Connection) -> RowMapping:
     So the numbers of changes are in the order of the commits: whoever has read change n has seen,
     or can see, each one before it. Taken before any other lock, it can't be part of a deadlock.
     """
-    return connection.execute(_LOCK_TOTALS).mappings().one()
+    return _LOCK_TOTALS.run(connection, {}).mappings().one()
 
 
 def index_row(row: StoredSeries) -> dict[str, Any]:
@@ -104,8 +107,8 @@ def record_changes(
     new = [change.row for change in changes if change.before is None]
     studies, patients = _write_index(connection, totals["Series"], new, changes)
     _write_changes(connection, totals["Sequence"], changes)
-    connection.execute(
-        _UPDATE_TOTALS,
+    _UPDATE_TOTALS.run(
+        connection,
         {
             "Sequence": totals["Sequence"] + len(changes),
             "Patients": totals["Patients"] + patients,
@@ -145,14 +148,16 @@ def _write_index(
     new_rows = [latest.pop(row.SeriesInstanceUID) for row in new]
     studies = patients = 0
     if new_rows:
-        known_studies = _known(connection, _KNOWN_STUDIES, new_rows, "StudyInstanceUID")
-        known_patients = _known(connection, _KNOWN_PATIENTS, new_rows, "PatientKey")
+        known_studies = _KNOWN_STUDIES.among(
+            connection, {row["StudyInstanceUID"] for row in new_rows}
+        )
+        known_patients = _KNOWN_PATIENTS.among(connection, {row["PatientKey"] for row in new_rows})
         before = len(known_studies), len(known_patients)
         mark_firsts(new_rows, known_studies, known_patients)
         studies, patients = len(known_studies) - before[0], len(known_patients) - before[1]
         for number, row in enumerate(new_rows, count + 1):
             row["Number"] = number
-        connection.execute(_INSERT_INDEX, new_rows)
+        _INSERT_INDEX.run(connection, *new_rows)
         texts = {each["Number"]: rows[each["SeriesInstanceUID"]] for each in new_rows}
         add_texts(connection, {number: indexed_text(vars(row)) for number, row in texts.items()})
     if latest:
@@ -180,13 +185,6 @@ def _replace_texts(
             replace_text(connection, number, *texts)
 
 
-def _known(
-    connection: Connection, statement: Any, rows: Iterable[dict[str, Any]], column: str
-) -> set[str]:
-    keys = {row[column] for row in rows}
-    return set(connection.scalars(statement, {"keys": list(keys)}).all())
-
-
 def _write_changes(connection: Connection, sequence: int, changes: Sequence[RowChange]) -> None:
     entries = [
         {
@@ -198,7 +196,7 @@ def _write_changes(connection: Connection, sequence: int, changes: Sequence[RowC
         }
         for number, change in enumerate(changes, sequence + 1)
     ]
-    connection.execute(_INSERT_CHANGE, entries)
+    _INSERT_CHANGE.run(connection, *entries)
 
 
 def _count_minutes(connection: Connection, changes: Sequence[RowChange]) -> None:
@@ -208,25 +206,8 @@ def _count_minutes(connection: Connection, changes: Sequence[RowChange]) -> None
         minute = change.row.UpdatedAt.replace(second=0, microsecond=0)
         series[minute] += change.before is None
         instances[minute] += change.added_instances
-    known = _minutes(connection, instances.keys())
-    new = [
+    counts = (
         {"Minute": minute, "Series": series[minute], "Instances": instances[minute]}
-        for minute in instances.keys() - known.keys()
-    ]
-    if new:
-        connection.execute(_INSERT_MINUTE, new)
-    grown = [
-        {
-            _IN: minute,
-            "Series": row["Series"] + series[minute],
-            "Instances": row["Instances"] + instances[minute],
-        }
-        for minute, row in known.items()
-    ]
-    if grown:
-        connection.execute(_UPDATE_MINUTE, grown)
-
-
-def _minutes(connection: Connection, minutes: Collection[datetime]) -> dict[datetime, RowMapping]:
-    rows = connection.execute(_SELECT_MINUTES, {"minutes": list(minutes)}).mappings()
-    return {row["Minute"]: row for row in rows}
+        for minute in sorted(instances)
+    )
+    _COUNT_MINUTE.run(connection, *counts)

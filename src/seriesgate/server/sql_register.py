@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from seriesgate.server.merge import canonical_json, merge
+from seriesgate.server.sql_prepared import Prepared, PreparedLookup
 from seriesgate.server.sql_record import RowChange, lock_totals, record_changes
 from seriesgate.server.store import Outcome, Registration, SeriesContradiction, StoredSeries
 from seriesgate.server.tables import series_data, series_reports
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -34,9 +35,10 @@ _SELECT_DIGESTS = select(series_reports.c.Digest).where(
     series_reports.c.SeriesInstanceUID.in_(bindparam("series", expanding=True)),
     series_reports.c.Digest.in_(bindparam("digests", expanding=True)),
 )
-_INSERT_ROW = insert(series_data)
+_KNOWN_SERIES = PreparedLookup(series_data.c.SeriesInstanceUID)
+_INSERT_ROW = Prepared(insert(series_data), series_data.columns.keys())
 _UPDATE_ROW = update(series_data).where(series_data.c.SeriesInstanceUID == bindparam(_KEY))
-_INSERT_REPORT = insert(series_reports)
+_INSERT_REPORT = Prepared(insert(series_reports), series_reports.columns.keys())
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,11 @@ def register_group(
     return answers
 
 
-def _rows(connection: Connection, uids: Iterable[str]) -> dict[str, StoredSeries]:
-    result = connection.execute(_SELECT_ROWS, {"series": list(uids)})
+def _rows(connection: Connection, uids: Collection[str]) -> dict[str, StoredSeries]:
+    known = _KNOWN_SERIES.among(connection, uids)
+    if not known:
+        return {}
+    result = connection.execute(_SELECT_ROWS, {"series": list(known)})
     rows = (StoredSeries.model_construct(**row) for row in result.mappings())
     return {row.SeriesInstanceUID: row for row in rows}
 
@@ -95,7 +100,7 @@ def _write_rows(
     new = [vars(rows[uid]) for uid in sorted(rows.keys() - known.keys())]
     changed = [vars(rows[uid]) | {_KEY: uid} for uid in sorted(known) if rows[uid] != known[uid]]
     if new:
-        connection.execute(_INSERT_ROW, new)
+        _INSERT_ROW.run(connection, *new)
     if changed:
         connection.execute(_UPDATE_ROW, changed)
 
@@ -119,4 +124,4 @@ def _write_history(
         for digest in connection.scalars(_SELECT_DIGESTS, parameters).all():
             del entries[digest]
     if entries:
-        connection.execute(_INSERT_REPORT, [entries[digest] for digest in sorted(entries)])
+        _INSERT_REPORT.run(connection, *(entries[digest] for digest in sorted(entries)))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from seriesgate.server.column_types import json_text
 from seriesgate.server.store import DatabaseInUse, DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -31,7 +32,15 @@ if TYPE_CHECKING:
 
 # The file holds patient data: it is its owner's alone. SQLite gives its other files the same mode.
 _MODE = 0o600
-_PRAGMAS = {"journal_mode": "wal", "synchronous": 2}  # 2 is FULL
+_PRAGMAS: dict[str, str | int] = {
+    "journal_mode": "wal",
+    "synchronous": 2,  # FULL
+    # A checkpoint writes each changed page once, however often it was, and all wait for it: so few
+    # of them. The log grows to some 64 MB (of pages of 4 KB).
+    "wal_autocheckpoint": 16_000,
+    # Of a million series an entry in each index is anywhere: 64 MB (in KB) of pages stay at hand.
+    "cache_size": -65_536,
+}
 
 
 def sqlite_engine(path: Path, *, busy_timeout: float = 5.0) -> Engine:
@@ -54,7 +63,9 @@ def sqlite_engine(path: Path, *, busy_timeout: float = 5.0) -> Engine:
         poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
+        pool_reset_on_return=None,  # a transaction ends by itself, always
         connect_args={"timeout": busy_timeout, "check_same_thread": False},
+        json_serializer=json_text,
         hide_parameters=True,  # an error's text must not name the patient
     )
     event.listen(engine, "connect", _set_up)

@@ -12,6 +12,7 @@ from zlib import crc32
 
 from sqlalchemy import ARRAY, Integer, Select, cast, column, func, literal, select, table, text
 
+from seriesgate.server.sql_prepared import Prepared
 from seriesgate.server.store import DatabaseUnusable
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ _CREATE = {
     ),
 }
 _ADD = {
-    "sqlite": text("INSERT INTO series_text (rowid, Text) VALUES (:number, :entry)"),
-    "postgresql": text("INSERT INTO series_text VALUES (:number, :entry)"),
+    "sqlite": Prepared(text("INSERT INTO series_text (rowid, Text) VALUES (:number, :entry)")),
+    "postgresql": Prepared(text("INSERT INTO series_text VALUES (:number, :entry)")),
 }
 _FTS5_REMOVE = text(
     "INSERT INTO series_text (series_text, rowid, Text) VALUES ('delete', :number, :entry)"
@@ -61,7 +62,7 @@ def add_texts(connection: Connection, texts: Mapping[int, str]) -> None:
     """Enter the texts of new series, by their numbers."""
     dialect = connection.dialect.name
     entries = [{"number": each, "entry": _entry(dialect, texts[each])} for each in sorted(texts)]
-    connection.execute(_ADD[dialect], entries)
+    _ADD[dialect].run(connection, *entries)
 
 
 def replace_text(connection: Connection, number: int, before: str, after: str) -> None:
@@ -70,7 +71,7 @@ def replace_text(connection: Connection, number: int, before: str, after: str) -
     entry = {"number": number, "entry": _entry(dialect, after)}
     if dialect == "sqlite":
         connection.execute(_FTS5_REMOVE, {"number": number, "entry": before})
-        connection.execute(_ADD[dialect], entry)
+        _ADD[dialect].run(connection, entry)
     else:
         connection.execute(_REPLACE_TRIGRAMS, entry)
 

@@ -136,6 +136,10 @@ class WebhookDispatcher:
 
         What is cut short by a cancellation is delivered again, by any server.
         """
+        with feed.following():
+            await self._deliver(feed)
+
+    async def _deliver(self, feed: ChangeFeed) -> None:
         async with asyncio.TaskGroup() as attempts:
             running: set[asyncio.Task[None]] = set()
             while not feed.closing.is_set():

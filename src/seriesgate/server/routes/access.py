@@ -25,7 +25,7 @@ _SAME_SITE = frozenset({"same-origin", "none"})
 
 def session_cookie(request: Request) -> str:
     """Give the name of the session's cookie on the connection that a request came by."""
-    return _SECURE_COOKIE if request.url.scheme == "https" else _COOKIE
+    return _SECURE_COOKIE if request.scope["scheme"] == "https" else _COOKIE
 
 
 class Access:
@@ -43,8 +43,10 @@ class Access:
         authentication: Authentication = request.app.state.authentication
         address = request.client.host if request.client else ""
         authorization = request.headers.get("authorization")
-        session = request.cookies.get(session_cookie(request)) if self._sessions else None
+        session = None
         if authorization is None:
+            if self._sessions:
+                session = request.cookies.get(session_cookie(request))
             _refuse_forged(request, by_session=session is not None)
         request.state.grant = await authentication.authorize(
             authorization, address, self.scope, session

@@ -22,6 +22,7 @@ from seriesgate.server.report_request import (
 )
 from seriesgate.server.routes.access import requires
 from seriesgate.server.routes.answers import json_answer
+from seriesgate.server.routes.direct_route import DirectRoute
 from seriesgate.server.routes.series_query import (
     VALUE_PATTERN,
     SeriesConditions,
@@ -29,11 +30,21 @@ from seriesgate.server.routes.series_query import (
     full_page,
     unprocessable,
 )
-from seriesgate.server.routes.store import Store, store_of
-from seriesgate.server.store import Outcome, PagePosition, StoredSeries, UnknownPosition
+from seriesgate.server.routes.store import Store
+from seriesgate.server.store import (
+    Outcome,
+    PagePosition,
+    SeriesStore,
+    StoredSeries,
+    UnknownPosition,
+)
 from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
+registration_router = APIRouter(
+    tags=["series"], generate_unique_id_function=operation_id, route_class=DirectRoute
+)
+"""Of the one request that comes often."""
 
 _HISTORY = 100
 
@@ -64,7 +75,7 @@ class SeriesWithHistory(StoredSeries):
     )
 
 
-@router.post(
+@registration_router.post(
     "/series",
     status_code=HTTPStatus.CREATED,
     response_model=StoredSeries,
@@ -84,7 +95,7 @@ async def register_series(request: Request) -> Response:
     another StudyInstanceUID or PatientID is a contradiction: 409.
     """
     report = await read_report(request)
-    store = await store_of(request)
+    store: SeriesStore = request.app.state.store
     registration = await store.register(report, read_idempotency_key(request))
     request.app.state.metrics.report(registration.outcome)
     if registration.outcome is not Outcome.UNCHANGED:

@@ -91,7 +91,8 @@ def render(results: Results) -> str:
     """Return the page."""
     sections = [_INTRODUCTION, _QUICK if results.quick else "", _targets(results)]
     sections += [_loopback(results, title) for title in _TABLES]
-    sections += [_network(results), _latency(results), _memory(results)]
+    sections += [_network(results), _latency(results), _server(results)]
+    sections += [_memory(results)]
     sections += [_METHOD, _machine(results)]
     return "\n".join(section for section in sections if section)
 
@@ -181,6 +182,21 @@ def _latency(results: Results) -> str:
     ]
     head = ("ms beyond the quiet period", "median", "p99")
     return _section("From the last C-STORE to the row", _table(head, rows, "lrr"))
+
+
+def _server(results: Results) -> str:
+    figures = results.figures
+    if "plain server series/s" not in figures:
+        return ""
+    rows = [
+        (subject, number(figures[f"{name} series/s"]), number(figures[f"{name} p99 ms"]))
+        for name, subject in (
+            ("server", "`seriesgate server`"),
+            ("plain server", "FastAPI and one SQLite table: five fields, no history, no search"),
+        )
+    ]
+    head = ("8 clients, each answer durable", "new series/s", "p99 (ms)")
+    return _section("Registering at the server", _table(head, rows, "lrr"))
 
 
 def _memory(results: Results) -> str:

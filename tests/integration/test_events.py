@@ -123,11 +123,27 @@ def test_what_is_no_number_is_422(number):
         assert_problem(client.get("/events", params={"after": number}), 422, "after")
 
 
+class WatchedStore(MemorySeriesStore):
+    """`looks` has an entry for each look at the changes."""
+
+    def __init__(self):
+        super().__init__(ticking_clock())
+        self.looks = []
+
+    async def changes(self, after, *, limit):
+        self.looks.append("changes")
+        return await super().changes(after, limit=limit)
+
+    async def latest_change(self):
+        self.looks.append("latest")
+        return await super().latest_change()
+
+
 class Reader:
     """A reader of a stream, and the feed that it follows, in one event loop."""
 
     def __init__(self):
-        self.store = MemorySeriesStore(ticking_clock())
+        self.store = WatchedStore()
         self.feed = ChangeFeed(self.store, poll_interval=0.001)
 
     @contextlib.asynccontextmanager
@@ -151,6 +167,37 @@ def test_silence_is_broken_by_comments():
             assert piece.startswith("id: 1\nevent: created\ndata: {")
             assert piece.endswith("}\n\n")
             assert piece.count("\n") == 4
+
+    run(scenario())
+
+
+def test_store_is_not_read_while_nobody_follows_and_who_comes_misses_nothing():
+    async def scenario():
+        async with Reader().running() as reader:
+            looks = reader.store.looks
+
+            async def register(number):
+                await reader.store.register(report(SeriesInstanceUID=f"1.{number}"))
+                reader.feed.announce()
+                for _ in range(100):
+                    await asyncio.sleep(0)
+
+            await register(1)
+            assert not looks
+            stream = events(reader.feed, 0)
+            await anext(stream)
+            assert (await anext(stream)).startswith("id: 1\n")
+            await register(2)
+            assert (await anext(stream)).startswith("id: 2\n")
+            assert looks
+            await stream.aclose()
+            await register(3)
+            looks.clear()
+            await register(4)
+            assert not looks
+            stream = events(reader.feed, 2)
+            await anext(stream)
+            assert (await anext(stream)).count("\nevent: created\n") == 2
 
     run(scenario())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from seriesgate.server.store import StoreUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from starlette.types import Receive, Scope, Send
 
@@ -34,7 +35,7 @@ async def events(
     forgotten: int = 0,
     allowed: Callable[[], Awaitable[bool]] = _always,
     heartbeat: float = HEARTBEAT,
-) -> AsyncIterator[str]:
+) -> AsyncGenerator[str, None]:
     """Give the stream's text from the change after `position` on, until the feed closes.
 
     It ends as well when its reader is no longer `allowed`, which is asked before each batch. A
@@ -80,7 +81,7 @@ class EventStreamResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, pieces: AsyncIterator[str], finished: Callable[[], None]) -> None:
+    def __init__(self, pieces: AsyncGenerator[str, None], finished: Callable[[], None]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
         del self.headers["content-length"]
         self._pieces = pieces
@@ -101,8 +102,10 @@ class EventStreamResponse(Response):
     async def _write(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
-        async for piece in self._pieces:
-            await send({"type": "http.response.body", "body": piece.encode(), "more_body": True})
+        async with aclosing(self._pieces):  # it stops following at once when its reader goes
+            async for piece in self._pieces:
+                body = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
+                await send(body)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

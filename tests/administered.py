@@ -71,7 +71,7 @@ class AdministeredGateway:
             self.clock,
             inline,
             lambda: 0.0,
-            self.retention.wake,
+            lambda _: self.retention.wake(),
             self.totals,
         )
         self.closer = SeriesCloser(

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seriesgate.series.report import Series
+    from seriesgate.server.preview import Preview
     from seriesgate.server.query import Condition, Order, SeriesFilter
     from seriesgate.server.sessions import Session
 
@@ -56,6 +57,7 @@ class MemorySeriesStore:
         self._rows: dict[str, StoredSeries] = {}
         self._changes: list[Change] = []
         self._history: dict[str, dict[str, AcceptedReport]] = {}
+        self._previews: dict[str, Preview] = {}
 
     async def register(self, report: Series, idempotency_key: str | None = None) -> Registration:
         await self.check()
@@ -130,7 +132,8 @@ class MemorySeriesStore:
 
     async def changes(self, after: int, *, limit: int) -> list[Change]:
         await self.check()
-        return self._changes[max(after, 0) :][:limit]
+        changes = self._changes[max(after, 0) :][:limit]
+        return [replace(each, series=self._seen_now(each.series)) for each in changes]
 
     async def latest_change(self) -> int:
         await self.check()
@@ -194,6 +197,21 @@ class MemorySeriesStore:
         entries = list(self._history.get(series_instance_uid, {}).values())
         entries.sort(key=lambda entry: entry.received_at, reverse=True)
         return entries[:limit]
+
+    async def put_preview(self, series_instance_uid: str, preview: Preview) -> bool:
+        await self.check()
+        if series_instance_uid not in self._rows:
+            return False
+        self._previews[series_instance_uid] = preview
+        self._rows[series_instance_uid] = self._seen_now(self._rows[series_instance_uid])
+        return True
+
+    async def preview(self, series_instance_uid: str) -> Preview | None:
+        await self.check()
+        return self._previews.get(series_instance_uid)
+
+    def _seen_now(self, row: StoredSeries) -> StoredSeries:
+        return row.model_copy(update={"HasPreview": row.SeriesInstanceUID in self._previews})
 
     async def check(self) -> None:
         if self._closed or self.out_of_order:

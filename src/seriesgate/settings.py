@@ -140,6 +140,11 @@ class GatewaySettings(_ProgramSettings):
         description="seconds for which a delivered series is remembered, so that late instances "
         "count up",
     )
+    previews: bool = Field(
+        True,
+        description="send the server a small picture of each series, of the instance in its "
+        "middle; it shows what is burnt into that",
+    )
     allowed_calling_ae_titles: tuple[AeTitle, ...] = Field(
         (), description="AE titles that may send; empty: any, if `allow_any_ae` or on loopback"
     )

@@ -326,7 +326,7 @@ class Gateway:
             self._clock,
             inline,
             lambda: 0.5,
-            self._retention.wake,
+            lambda _: self._retention.wake(),
             self.totals,
         )
         self._closer = SeriesCloser(

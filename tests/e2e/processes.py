@@ -40,7 +40,14 @@ class Process:
         self._popen = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "COLUMNS": "200", **(env or {})},
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "COLUMNS": "200",
+                # A test that wants pictures says so: each gateway would start a process for them.
+                "SERIESGATE_GATEWAY__PREVIEWS": "false",
+                **(env or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

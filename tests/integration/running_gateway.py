@@ -68,7 +68,10 @@ class RunningGateway:
 @contextlib.contextmanager
 def running_gateway(state_dir: Path, **settings: Any) -> Iterator[RunningGateway]:
     all_settings = GatewaySettings(
-        state_dir=state_dir, scp_port=free_port(), admin_port=free_port(), **settings
+        state_dir=state_dir,
+        scp_port=free_port(),
+        admin_port=free_port(),
+        **{"previews": False, **settings},
     )
     log = LogWatch()
     ready = threading.Event()

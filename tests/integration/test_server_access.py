@@ -19,6 +19,8 @@ REQUESTS = {
     ("POST", "/series"): Scope.REGISTER,
     ("GET", "/series"): Scope.READ,
     ("GET", "/series/1.2"): Scope.READ,
+    ("GET", "/series/1.2/preview"): Scope.READ,
+    ("PUT", "/series/1.2/preview"): Scope.REGISTER,
     ("GET", "/tokens"): Scope.ADMIN,
     ("POST", "/tokens"): Scope.ADMIN,
     ("DELETE", "/tokens/none"): Scope.ADMIN,
@@ -248,7 +250,11 @@ def test_description_says_what_each_route_needs(client):
     for (method, url), scope in REQUESTS.items():
         if url == "/openapi.json":
             continue
-        path = {"/series/1.2": "/series/{SeriesInstanceUID}", "/tokens/none": "/tokens/{name}"}
+        path = {
+            "/series/1.2": "/series/{SeriesInstanceUID}",
+            "/series/1.2/preview": "/series/{SeriesInstanceUID}/preview",
+            "/tokens/none": "/tokens/{name}",
+        }
         operation = paths[path.get(url, url)][method.lower()]
         assert operation["security"] == [{"token": [scope] if scope else []}]
         assert {"401", "403", "429"} <= operation["responses"].keys()

@@ -7,12 +7,15 @@ read up to a bound, redirects are not followed and compressed answers are not as
 from __future__ import annotations
 
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
 from seriesgate.adapters.server_answer import ServerAnswer, transient
+from seriesgate.gateway.ports import NoPreview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,11 +26,14 @@ if TYPE_CHECKING:
 MAX_ANSWER_SIZE = 64 * 1024
 
 _CONNECT_TIMEOUT = 10.0
+_TAKEN = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _KEEP_ALIVE = 60.0
 
 
 class HttpPublisher:
-    """Implements `SeriesPublisher` on one keep-alive connection pool. To be made on the event loop.
+    """Implements `SeriesPublisher` and `PreviewPublisher` on one keep-alive connection pool.
+
+    To be made on the event loop.
 
     `server_url` is the server's address without the path. `total_timeout` bounds one attempt in
     seconds, however slowly the server sends or answers. `tls` is how an https server is verified;
@@ -80,6 +86,23 @@ class HttpPublisher:
         except aiohttp.ClientError as error:
             return transient(_describe(error, self._server))
         return answer.failure(delivery.report.SeriesInstanceUID, self._utcnow())
+
+    async def publish_preview(self, series_instance_uid: str, picture: bytes) -> None:
+        """Send a PNG once. Raises NoPreview when the server does not take it."""
+        name = quote(series_instance_uid, safe="")
+        url = URL(f"{self._url}/{name}/preview", encoded=True)
+        try:
+            async with self._session.put(
+                url, data=picture, headers={"Content-Type": "image/png"}, allow_redirects=False
+            ) as response:
+                status = response.status
+                response.close()  # whatever else it says is not read
+        except TimeoutError:
+            raise NoPreview(f"{self._server} takes too long for it") from None
+        except aiohttp.ClientError as error:
+            raise NoPreview(_describe(error, self._server)) from error
+        if status not in _TAKEN:
+            raise NoPreview(f"{self._server} does not take it ({status})")
 
     async def _post(self, delivery: Delivery) -> ServerAnswer:
         async with self._session.post(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Journal,
         Offload,
     )
+    from seriesgate.gateway.previews import PreviewQueue
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.model import CollectedSeries
 
@@ -41,7 +42,7 @@ class SeriesCloser:
     """Waits for series to become quiet, writes each down and hands its delivery on.
 
     `journal_thread` and `file_thread` run the blocking work; `came_again` is called after a closing
-    that brought nothing new.
+    that brought nothing new. `previews` keeps an instance of each series for its picture.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SeriesCloser:
         came_again: Callable[[], None],
         totals: GatewayTotals,
         gateway_name: str,
+        previews: PreviewQueue | None = None,
     ) -> None:
         self._intake = intake
         self._spool = spool
@@ -69,6 +71,7 @@ class SeriesCloser:
         self._came_again = came_again
         self._totals = totals
         self._gateway_name = gateway_name
+        self._previews = previews
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -98,6 +101,9 @@ class SeriesCloser:
             if made is None
         ]
         await self._write_down(batch, closed, resent)
+        if self._previews is not None:
+            pairs = zip(batch, revisions, strict=True)
+            await self._previews.keep([(each, made) for each, made in pairs if made is not None])
         for revision, delivery in closed:
             self._report_closing(revision, delivery)
             self._hand_over(delivery)

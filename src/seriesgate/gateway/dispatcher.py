@@ -27,8 +27,8 @@ _MAX_FRESH = 1000
 class SeriesDispatcher:
     """Sends what is owed, up to `concurrency` reports at a time, and settles each outcome.
 
-    `jitter` returns a fresh number in [0, 1) for each retry; `delivered` is called after each
-    delivery that the journal knows to be done.
+    `jitter` returns a fresh number in [0, 1) for each retry; `delivered` is called with
+    the series of each delivery that the journal knows to be done.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class SeriesDispatcher:
         clock: Clock,
         journal_thread: Offload,
         jitter: Callable[[], float],
-        delivered: Callable[[], None],
+        delivered: Callable[[str], None],
         totals: GatewayTotals,
         concurrency: int = 16,
     ) -> None:
@@ -132,7 +132,7 @@ class SeriesDispatcher:
             delivery.attempt,
         )
         # Files are let go only now that the journal knows: it may deliver twice, and lose nothing.
-        self._delivered()
+        self._delivered(owed.series_instance_uid)
 
     async def _fail(self, owed: Owed, delivery: Delivery, failure: PublishFailure) -> None:
         self._totals.attempts_failed[failure.kind] += 1

@@ -262,6 +262,37 @@ class SeriesPublisher(Protocol):
         """Send a report once. None means that the server has it; no exception comes out."""
 
 
+class NoPreview(Exception):
+    """There is no picture of this. The text is one line without patient data."""
+
+
+class PreviewShelf(Protocol):
+    """Where an instance waits for its picture. Nothing of it outlives the program."""
+
+    def keep(self, source: Path) -> Path:
+        """Keep a file that may be removed from now on; return where. Raises NoPreview."""
+
+    def discard(self, path: Path) -> None:
+        """Let go of a kept file. Never fails."""
+
+
+class PreviewRenderer(Protocol):
+    """Makes a small picture of an instance, one at a time, in bounded time and memory."""
+
+    async def render(self, path: Path) -> bytes:
+        """Return a PNG. Raises NoPreview, whatever the file is."""
+
+    async def rest(self) -> None:
+        """Let go of what a picture needs, until there is one to make again."""
+
+
+class PreviewPublisher(Protocol):
+    """How a picture reaches the server."""
+
+    async def publish_preview(self, series_instance_uid: str, picture: bytes) -> None:
+        """Send a picture once. Raises NoPreview when the server does not take it."""
+
+
 class Clock(Protocol):
     """Time, as seen by the use cases."""
 

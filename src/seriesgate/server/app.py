@@ -19,6 +19,7 @@ from seriesgate.server.routes import (
     description,
     events,
     health,
+    preview,
     qido,
     series,
     session,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 _ROUTERS = (
     series.registration_router,
+    # Before the series: a SeriesInstanceUID may have a slash, as that of a peer may be anything.
+    preview.router,
     series.router,
     summaries.router,
     events.router,

@@ -62,6 +62,8 @@ def _cell(value: Any) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return str(value).lower()
         case datetime():
             return value.isoformat().replace("+00:00", "Z")
         case list():

@@ -35,7 +35,8 @@ def merge(kept: StoredSeries | None, report: Series, received_at: datetime) -> R
         raise SeriesContradiction("PatientID")
     if _rank(report) <= _rank(kept):
         return Registration(kept, Outcome.UNCHANGED)
-    return Registration(_row(report, kept.ReceivedAt, received_at), Outcome.UPDATED)
+    row = _row(report, kept.ReceivedAt, received_at, has_preview=kept.HasPreview)
+    return Registration(row, Outcome.UPDATED)
 
 
 def canonical_json(report: Series) -> str:
@@ -48,7 +49,9 @@ def _rank(report: Series) -> tuple[int, int, int, str]:
     return (report.InstancesInSeries, report.Revision, len(stated), canonical_json(report))
 
 
-def _row(report: Series, received_at: datetime, updated_at: datetime) -> StoredSeries:
+def _row(
+    report: Series, received_at: datetime, updated_at: datetime, *, has_preview: bool = False
+) -> StoredSeries:
     return StoredSeries.model_construct(
-        **vars(report), ReceivedAt=received_at, UpdatedAt=updated_at
+        **vars(report), ReceivedAt=received_at, UpdatedAt=updated_at, HasPreview=has_preview
     )

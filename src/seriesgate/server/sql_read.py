@@ -164,8 +164,9 @@ def read_changes(connection: Connection, after: int, limit: int) -> list[Change]
     if not changes:
         return []
     uids = {change.SeriesInstanceUID for change in changes}
-    arrivals = select(series_data.c.SeriesInstanceUID, series_data.c.ReceivedAt).where(
-        series_data.c.SeriesInstanceUID.in_(uids)
+    of_rows = series_data.c
+    arrivals = select(of_rows.SeriesInstanceUID, of_rows.ReceivedAt, of_rows.HasPreview).where(
+        of_rows.SeriesInstanceUID.in_(uids)
     )
     reports = select(
         series_reports.c.SeriesInstanceUID, series_reports.c.Digest, series_reports.c.Report
@@ -173,7 +174,7 @@ def read_changes(connection: Connection, after: int, limit: int) -> list[Change]
         series_reports.c.SeriesInstanceUID.in_(uids),
         series_reports.c.Digest.in_({change.Digest for change in changes}),
     )
-    received_at = {row.SeriesInstanceUID: row.ReceivedAt for row in connection.execute(arrivals)}
+    rows = {row.SeriesInstanceUID: row for row in connection.execute(arrivals)}
     texts = {(row.SeriesInstanceUID, row.Digest): row.Report for row in connection.execute(reports)}
     return [
         Change(
@@ -181,8 +182,9 @@ def read_changes(connection: Connection, after: int, limit: int) -> list[Change]
             Outcome(change.Outcome),
             StoredSeries.model_construct(
                 **vars(Series.model_validate_json(texts[change.SeriesInstanceUID, change.Digest])),
-                ReceivedAt=received_at[change.SeriesInstanceUID],
+                ReceivedAt=rows[change.SeriesInstanceUID].ReceivedAt,
                 UpdatedAt=change.ChangedAt,
+                HasPreview=rows[change.SeriesInstanceUID].HasPreview,
             ),
         )
         for change in changes

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from seriesgate.server.query import NEWEST_FIRST
 from seriesgate.server.schema import is_current
 from seriesgate.server.sql_database import SqlDatabase
+from seriesgate.server.sql_preview import read_preview, write_preview
 from seriesgate.server.sql_read import (
     read_changes,
     read_forgotten_changes,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seriesgate.series.report import Series
+    from seriesgate.server.preview import Preview
     from seriesgate.server.query import Order, SeriesFilter
     from seriesgate.server.store import (
         AcceptedReport,
@@ -118,6 +120,18 @@ class SqlSeriesStore:
         """See `SeriesStore.history`."""
         return await self.database.read(
             lambda connection: read_history(connection, series_instance_uid, limit)
+        )
+
+    async def put_preview(self, series_instance_uid: str, preview: Preview) -> bool:
+        """See `SeriesStore.put_preview`."""
+        return await self.database.write(
+            lambda connection: write_preview(connection, series_instance_uid, preview)
+        )
+
+    async def preview(self, series_instance_uid: str) -> Preview | None:
+        """See `SeriesStore.preview`."""
+        return await self.database.read(
+            lambda connection: read_preview(connection, series_instance_uid)
         )
 
     async def check(self) -> None:

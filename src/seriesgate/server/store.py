@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from seriesgate.server.preview import Preview
     from seriesgate.server.query import Order, SeriesFilter
 
 
@@ -24,6 +25,7 @@ class StoredSeries(Series):
 
     ReceivedAt: AwareDatetime = Field(description="when the first report of the series came")
     UpdatedAt: AwareDatetime = Field(description="when the report came that the row shows")
+    HasPreview: bool = Field(default=False, description="whether there is a picture of the series")
 
 
 class Outcome(Enum):
@@ -244,6 +246,14 @@ class SeriesStore(Protocol):
 
     async def history(self, series_instance_uid: str, *, limit: int) -> list[AcceptedReport]:
         """Give the latest `limit` accepted reports of a series, newest first."""
+        ...
+
+    async def put_preview(self, series_instance_uid: str, preview: Preview) -> bool:
+        """Keep the picture of a series in place of the one before; False for an unknown series."""
+        ...
+
+    async def preview(self, series_instance_uid: str) -> Preview | None:
+        """Give the picture of a series, or None when there is none."""
         ...
 
     async def check(self) -> None:

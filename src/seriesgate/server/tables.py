@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Index, Integer, MetaData, Table, event
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    event,
+    false,
+)
 
 from seriesgate.server.column_types import BinaryText, RowNumber, UtcDateTime
 from seriesgate.server.text_index import create_text_index
@@ -39,6 +51,16 @@ series_data = Table(
     Column("DamagedInstances", JSON, nullable=False),
     Column("ReceivedAt", UtcDateTime, nullable=False),
     Column("UpdatedAt", UtcDateTime, nullable=False),
+    Column("HasPreview", Boolean, nullable=False, server_default=false()),
+)
+
+# Apart from the rows, which lists read: a picture is many times as long.
+series_previews = Table(
+    "series_previews",
+    metadata,
+    Column("SeriesInstanceUID", BinaryText, primary_key=True),
+    Column("MediaType", BinaryText, nullable=False),
+    Column("Content", LargeBinary, nullable=False),
 )
 
 series_reports = Table(

@@ -12,6 +12,8 @@ from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.adapters.data_set.series_description import read_series_description
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
+from seriesgate.adapters.preview.hard_link_shelf import HardLinkShelf
+from seriesgate.adapters.preview.worker_process import PreviewWorker
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
@@ -22,6 +24,7 @@ from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import JournalFailed, SpoolUnavailable
+from seriesgate.gateway.previews import PreviewQueue
 from seriesgate.gateway.retention import Retention
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -105,6 +108,7 @@ class _Gateway:
         clock = SystemClock()
         self._settings = settings
         self._file_thread = file_thread
+        self._removal_thread = removal_thread
         self._totals = GatewayTotals()
         self._intake = Intake(
             spool,
@@ -131,9 +135,10 @@ class _Gateway:
             clock,
             journal_thread,
             random.random,
-            self._retention.wake,
+            self._on_delivered,
             self._totals,
         )
+        self._previews = self._preview_queue(settings, spool, clock)
         self._closer = SeriesCloser(
             self._intake,
             spool,
@@ -146,6 +151,7 @@ class _Gateway:
             self._retention.wake,
             self._totals,
             settings.gateway_name,
+            self._previews,
         )
         associations = AssociationRegister(clock)
         self._scp = _storage_scp(settings, self._intake, associations)
@@ -173,11 +179,34 @@ class _Gateway:
                 self._dispatcher.run(),
                 self._retention.run(),
                 self.administration.run(),
+                *([] if self._previews is None else [self._previews.run()]),
             )
         finally:
             self.administration.stopping()
             await asyncio.to_thread(self._scp.stop, _DRAIN_GRACE)
             await self._publisher.close()
+
+    def _preview_queue(
+        self, settings: GatewaySettings, spool: FileSpool, clock: SystemClock
+    ) -> PreviewQueue | None:
+        shelf = HardLinkShelf(settings.state_dir.absolute() / "previews")
+        if not settings.previews:
+            return None
+        renderer = PreviewWorker()
+        return PreviewQueue(
+            spool,
+            shelf,
+            renderer,
+            self._publisher,
+            clock,
+            self._file_thread,
+            self._removal_thread,
+        )
+
+    def _on_delivered(self, series_instance_uid: str) -> None:
+        if self._previews is not None:
+            self._previews.delivered(series_instance_uid)
+        self._retention.wake()
 
     async def _recover_and_close(self) -> None:
         """Close nothing before it is known what an earlier run has received of it."""

@@ -45,7 +45,7 @@ class Bench:
             concurrency=concurrency,
         )
 
-    def count_delivered(self) -> None:
+    def count_delivered(self, _series_instance_uid: str) -> None:
         self.delivered += 1
 
     def record(self, series: str = "1.2", revision: int = 1) -> Delivery:

@@ -7,10 +7,12 @@ import { link } from "/dashboard/shared/address.js";
 import { element, foreign } from "/dashboard/shared/element.js";
 import { bytes, count, dicomDate, exact } from "/dashboard/shared/format.js";
 import { empty, failure, flagList, modalityBadge, patientName, preview } from "/dashboard/shared/parts.js";
+import { PreviewWatch } from "/dashboard/shared/preview-watch.js";
 
 export class SeriesPage {
   title = "Series ";
   #reading = new AbortController();
+  #previews = new PreviewWatch(() => this.#read());
 
   /**
    * @param {string} uid
@@ -42,6 +44,7 @@ export class SeriesPage {
     this.feed.removeEventListener("change", this.onChange);
     this.feed.removeEventListener("fresh", this.onFresh);
     this.#reading.abort();
+    this.#previews.leave();
   }
 
   async #read() {
@@ -49,7 +52,9 @@ export class SeriesPage {
     this.#reading = new AbortController();
     try {
       const path = `/series/${encodeURIComponent(this.uid)}`;
-      this.#show(await read(path, null, this.#reading.signal));
+      const series = await read(path, null, this.#reading.signal);
+      this.#show(series);
+      this.#previews.add(series);
     } catch (problem) {
       if (!(problem instanceof Problem)) {
         if (problem.name === "AbortError") {

@@ -33,6 +33,9 @@ export function flagList(series) {
  */
 export function preview(series, { size, alt = "", lazy = true }) {
   const place = element("span", { class: "preview", "data-modality": series.Modality.slice(0, 2) });
+  if (!series.HasPreview) {
+    return place;
+  }
   const image = element("img", {
     alt,
     width: size,

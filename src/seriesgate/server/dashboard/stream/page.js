@@ -6,6 +6,7 @@ import { announce } from "/dashboard/shared/announcer.js";
 import { element } from "/dashboard/shared/element.js";
 import { counted } from "/dashboard/shared/format.js";
 import { empty, failure } from "/dashboard/shared/parts.js";
+import { PreviewWatch } from "/dashboard/shared/preview-watch.js";
 import { conditionsOf, meets } from "/dashboard/stream/conditions.js";
 import { Filters } from "/dashboard/stream/filters.js";
 import { Summary } from "/dashboard/stream/summary.js";
@@ -21,6 +22,7 @@ export class StreamPage {
   #conditions = new URLSearchParams();
   #cursor = "";
   #table = new SeriesTable();
+  #previews = new PreviewWatch((series) => this.#table.update(series));
   #summary = new Summary();
   #filters;
   /** New series that are not shown yet, the oldest first. @type {Map<string, Record<string, any>>} */
@@ -86,6 +88,7 @@ export class StreamPage {
     this.#reading.abort();
     this.#filters.leave();
     this.#summary.leave();
+    this.#previews.leave();
   }
 
   #read(query) {
@@ -122,6 +125,7 @@ export class StreamPage {
     try {
       const page = await read("/series", query, this.#reading.signal);
       this.#table.replace(page.series);
+      this.#watch(page.series);
       this.#ready = true;
       this.#showList();
       this.#showPager(page.next_cursor);
@@ -178,7 +182,7 @@ export class StreamPage {
       if (this.#waiting.has(series.SeriesInstanceUID)) {
         this.#waiting.set(series.SeriesInstanceUID, series);
       } else {
-        this.#table.update(series);
+        this.#table.update(series) && this.#watch([series]);
       }
     } else if (!this.#cursor && meets(series, this.#conditions)) {
       this.#waiting.set(series.SeriesInstanceUID, series);
@@ -203,12 +207,20 @@ export class StreamPage {
     const news = this.#waiting.size;
     if (news && window.scrollY <= NEAR_TOP) {
       this.#table.prepend([...this.#waiting.values()]);
+      this.#watch([...this.#waiting.values()].reverse());
       this.#waiting.clear();
       this.#showList();
       announce(`${counted(news, "series")} came in`);
     }
     this.news.hidden = this.#waiting.size === 0;
     this.news.textContent = `${counted(this.#waiting.size, "new series")}`;
+  }
+
+  /** @param {Record<string, any>[]} list of what is shown now, the newest first */
+  #watch(list) {
+    for (const series of list) {
+      this.#previews.add(series);
+    }
   }
 
   #showNews() {

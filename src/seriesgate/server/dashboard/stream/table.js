@@ -38,7 +38,7 @@ export class SeriesTable {
     this.#shown = new Map();
     for (const series of list) {
       const known = before.get(series.SeriesInstanceUID);
-      const isSame = known?.series.UpdatedAt === series.UpdatedAt;
+      const isSame = known !== undefined && looksLike(known.series, series);
       this.#shown.set(series.SeriesInstanceUID, isSame ? known : { series, row: seriesRow(series) });
     }
     this.#body.replaceChildren(...[...this.#shown.values()].map(({ row }) => row));
@@ -50,8 +50,9 @@ export class SeriesTable {
     if (known === undefined) {
       return false;
     }
-    if (known.series.UpdatedAt < series.UpdatedAt) {
-      const row = fresh(seriesRow(series));
+    const isNewer = known.series.UpdatedAt < series.UpdatedAt;
+    if (isNewer || (series.HasPreview && !known.series.HasPreview)) {
+      const row = isNewer ? fresh(seriesRow(series)) : seriesRow(series);
       const focused = known.row.contains(document.activeElement);
       known.row.replaceWith(row);
       this.#shown.set(series.SeriesInstanceUID, { series, row });
@@ -77,6 +78,10 @@ export class SeriesTable {
       last.remove();
     }
   }
+}
+
+function looksLike(one, other) {
+  return one.UpdatedAt === other.UpdatedAt && one.HasPreview === other.HasPreview;
 }
 
 function fresh(row) {

@@ -114,7 +114,9 @@ class Process:
 class Seriesgate:
     """`seriesgate up` in a folder of its own, on free ports."""
 
-    def __init__(self, folder: Path, *options: str, quiet_period: float = 1.0) -> None:
+    def __init__(
+        self, folder: Path, *options: str, quiet_period: float = 1.0, previews: bool = False
+    ) -> None:
         self.folder = folder
         self.scp_port = free_port()
         self.server_port = free_port()
@@ -128,6 +130,7 @@ class Seriesgate:
             f"--quiet-period={quiet_period}",
             *options,
             cwd=folder,
+            env={"SERIESGATE_GATEWAY__PREVIEWS": str(previews).lower()},
         )
         try:
             self.process.wait_for("Ctrl-C stops both")
@@ -161,8 +164,10 @@ class Seriesgate:
 
 
 @contextmanager
-def running_seriesgate(folder: Path, *options: str, quiet_period: float = 1.0) -> Iterator[Any]:
-    gate = Seriesgate(folder, *options, quiet_period=quiet_period)
+def running_seriesgate(
+    folder: Path, *options: str, quiet_period: float = 1.0, previews: bool = False
+) -> Iterator[Any]:
+    gate = Seriesgate(folder, *options, quiet_period=quiet_period, previews=previews)
     try:
         yield gate
     finally:

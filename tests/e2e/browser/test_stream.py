@@ -238,3 +238,20 @@ def test_first_start_says_what_to_do(page, tmp_path):
         is_live(page)
         server.client.post("/series", json=one_of_many(1)).raise_for_status()
         expect(rows(page)).to_have_count(1)
+
+
+def test_picture_of_a_sent_series_appears_by_itself(tmp_path, page):
+    with running_seriesgate(tmp_path, quiet_period=0.1, previews=True) as gate:
+        page.goto(gate.url)
+        is_live(page)
+        command = (*seriesgate_command(), "send", "--synthetic", "1x3", "--to")
+        run(*command, f"127.0.0.1:{gate.scp_port}", cwd=tmp_path)
+        expect(rows(page)).to_have_count(1)
+        image = page.locator(".preview.has-image img")
+        expect(image).to_be_visible(timeout=30_000)
+        assert image.evaluate("image => image.naturalWidth") > 0
+        asked = []
+        page.on("response", lambda answer: asked.append((answer.status, answer.url)))
+        page.reload()
+        expect(image).to_be_visible()
+        assert [status for status, url in asked if url.endswith("/preview")] in ([200], [304])

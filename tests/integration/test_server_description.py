@@ -26,6 +26,7 @@ from seriesgate.server.authentication import Authentication
 from seriesgate.server.database import open_store, utc_now
 from seriesgate.server.failure_limit import FailureLimit
 from seriesgate.server.metrics import ServerMetrics
+from seriesgate.server.sql_gateways import SqlGatewayStore
 from seriesgate.server.sql_sessions import SqlSessionStore
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
@@ -43,7 +44,14 @@ def description(tmp_path_factory):
     patient = FailureLimit(monotonic, failures=1_000_000)
     sessions = SqlSessionStore(store.database)
     authentication = Authentication(tokens, sessions, patient, monotonic, utc_now, fixed=[admin])
-    app = create_app(store, tokens, sessions, authentication, ServerMetrics())
+    app = create_app(
+        store,
+        tokens,
+        sessions,
+        SqlGatewayStore(store.database),
+        authentication,
+        ServerMetrics(),
+    )
     with bind_listener("127.0.0.1", 0) as listener:
         server = uvicorn.Server(uvicorn.Config(app, log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

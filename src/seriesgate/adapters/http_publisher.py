@@ -18,7 +18,7 @@ from seriesgate.adapters.server_answer import ServerAnswer, transient
 from seriesgate.gateway.ports import NoPreview
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from seriesgate.series.delivery import Delivery, PublishFailure
@@ -50,10 +50,10 @@ class HttpPublisher:
         total_timeout: float = 30.0,
         max_connections: int = 16,
     ) -> None:
-        url = URL(server_url.rstrip("/") + "/series")
+        url = URL(server_url.rstrip("/"))
         # For people: without a path, and without a password that a URL may hold.
         self._server = str(url.origin())
-        self._url = url if server_token is None else url.with_user(None)
+        self._base = str(url if server_token is None else url.with_user(None)).rstrip("/")
         self._utcnow = utcnow
         self._total_timeout = total_timeout
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
@@ -79,18 +79,20 @@ class HttpPublisher:
 
     async def publish(self, delivery: Delivery) -> PublishFailure | None:
         """Send a report once. None means that the server has it; no exception comes out."""
-        try:
-            answer = await self._post(delivery)
-        except TimeoutError as error:
-            return transient(self._describe_timeout(error))
-        except aiohttp.ClientError as error:
-            return transient(_describe(error, self._server))
-        return answer.failure(delivery.report.SeriesInstanceUID, self._utcnow())
+        report = delivery.report
+        answer = await self.post(
+            "/series",
+            report.model_dump_json(exclude_none=True).encode(),
+            {"Idempotency-Key": delivery.delivery_id},
+        )
+        if isinstance(answer, str):
+            return transient(answer)
+        return answer.failure(report.SeriesInstanceUID, self._utcnow())
 
     async def publish_preview(self, series_instance_uid: str, picture: bytes) -> None:
         """Send a PNG once. Raises NoPreview when the server does not take it."""
         name = quote(series_instance_uid, safe="")
-        url = URL(f"{self._url}/{name}/preview", encoded=True)
+        url = URL(f"{self._base}/series/{name}/preview", encoded=True)
         try:
             async with self._session.put(
                 url, data=picture, headers={"Content-Type": "image/png"}, allow_redirects=False
@@ -104,12 +106,18 @@ class HttpPublisher:
         if status not in _TAKEN:
             raise NoPreview(f"{self._server} does not take it ({status})")
 
-    async def _post(self, delivery: Delivery) -> ServerAnswer:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> ServerAnswer | str:
+        """Post JSON once; return the answer, or why there is none. `path` is a quoted one."""
+        try:
+            return await self._post(path, body, headers)
+        except TimeoutError as error:
+            return self._describe_timeout(error)
+        except aiohttp.ClientError as error:
+            return _describe(error, self._server)
+
+    async def _post(self, path: str, body: bytes, headers: Mapping[str, str]) -> ServerAnswer:
         async with self._session.post(
-            self._url,
-            data=delivery.report.model_dump_json(exclude_none=True).encode(),
-            headers={"Idempotency-Key": delivery.delivery_id},
-            allow_redirects=False,
+            URL(self._base + path), data=body, headers=headers, allow_redirects=False
         ) as response:
             return ServerAnswer(
                 response.status,

@@ -18,6 +18,7 @@ from seriesgate.server.routes import (
     dashboard,
     description,
     events,
+    gateways,
     health,
     preview,
     qido,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from seriesgate.server.authentication import Authentication
+    from seriesgate.server.gateways import GatewayStore
     from seriesgate.server.housekeeping import Housekeeping
     from seriesgate.server.metrics import ServerMetrics
     from seriesgate.server.sessions import SessionStore
@@ -52,6 +54,7 @@ _ROUTERS = (
     summaries.router,
     events.router,
     qido.router,
+    gateways.router,
     webhooks_routes.router,
     health.router,
     tokens_routes.router,
@@ -78,6 +81,7 @@ def create_app(
     store: SeriesStore,
     tokens: TokenStore,
     sessions: SessionStore,
+    gateway_store: GatewayStore,
     authentication: Authentication,
     metrics: ServerMetrics,
     *,
@@ -91,7 +95,8 @@ def create_app(
     """Give the app that serves `store`. It owns the store: the end of its lifespan closes it.
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for,
-    `sessions` where browsers begin and end theirs. `metrics` counts; `webhooks` and `housekeeping`
+    `sessions` where browsers begin and end theirs, `gateway_store` where
+    heartbeats go. `metrics` counts; `webhooks` and `housekeeping`
     run while the app does; with `log_requests` there is a line in the log for each request. `clock`
     gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
     """
@@ -133,6 +138,7 @@ def create_app(
     app.state.store = store
     app.state.tokens = tokens
     app.state.sessions = sessions
+    app.state.gateways = gateway_store
     app.state.authentication = authentication
     app.state.clock = clock
     app.state.metrics = metrics

@@ -95,6 +95,17 @@ sessions = Table(
     Index("ix_sessions_expiry", "ExpiresAt"),
 )
 
+# How each gateway stands, by its latest heartbeat.
+gateways = Table(
+    "gateways",
+    metadata,
+    Column("Name", BinaryText, primary_key=True),
+    Column("LastSeenAt", UtcDateTime, nullable=False),
+    Column("Heartbeat", BinaryText, nullable=False),
+    # The dead letters to be retried: since when each was dead when that was asked for, by its id.
+    Column("Retries", JSON, nullable=False),
+)
+
 # What series are found and sorted by, apart from the rows that people look at: small, so that a
 # walk through it is quick. ReceivedAt never changes. Each index ends with the order of the list.
 _NEWEST = ("ReceivedAt", "SeriesInstanceUID")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.adapters.data_set.series_description import read_series_description
+from seriesgate.adapters.http_heartbeats import HttpHeartbeats
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
 from seriesgate.adapters.preview.hard_link_shelf import HardLinkShelf
@@ -22,6 +23,7 @@ from seriesgate.gateway.administration import Administration
 from seriesgate.gateway.associations import AssociationRegister
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.dispatcher import SeriesDispatcher
+from seriesgate.gateway.heartbeat import GatewayFacts, Heartbeats
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import JournalFailed, SpoolUnavailable
 from seriesgate.gateway.previews import PreviewQueue
@@ -167,6 +169,17 @@ class _Gateway:
             disk_thread,
             self._totals,
         )
+        self._heartbeats = Heartbeats(
+            self.administration,
+            HttpHeartbeats(self._publisher, settings.gateway_name),
+            clock,
+            GatewayFacts(
+                settings.heartbeat_period,
+                settings.min_free_bytes,
+                settings.quiet_period,
+                settings.durability,
+            ),
+        )
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Receive, close, deliver and let go until `stop` is set."""
@@ -180,6 +193,7 @@ class _Gateway:
                 self._retention.run(),
                 self.administration.run(),
                 *([] if self._previews is None else [self._previews.run()]),
+                self._heartbeats.run(),
             )
         finally:
             self.administration.stopping()

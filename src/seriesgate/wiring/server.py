@@ -19,6 +19,7 @@ from seriesgate.server.failure_limit import FailureLimit
 from seriesgate.server.housekeeping import Housekeeping
 from seriesgate.server.http_connection import HttpConnection
 from seriesgate.server.metrics import ServerMetrics
+from seriesgate.server.sql_gateways import SqlGatewayStore
 from seriesgate.server.sql_sessions import SqlSessionStore
 from seriesgate.server.sql_tokens import SqlTokenStore
 from seriesgate.server.tokens import Grant, Scope, token_digest
@@ -92,6 +93,7 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
         store,
         tokens,
         sessions,
+        SqlGatewayStore(store.database),
         authentication,
         metrics,
         webhooks=[_webhook(webhook, WebhookQueue(store.database)) for webhook in settings.webhooks],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
+from seriesgate.series.heartbeat import Heartbeat
 from seriesgate.series.report import Series
 
 if TYPE_CHECKING:
@@ -85,3 +86,32 @@ def _series_of_one(uid: str) -> st.SearchStrategy[Series]:
 
 reports_of_one_series = _series_of_one("1.2")
 reports_of_two_series = st.sampled_from(["1.2", "1.20"]).flatmap(_series_of_one)
+
+
+def heartbeat(*letters: str, since: datetime = START, **others: Any) -> Heartbeat:
+    """A heartbeat with these dead letters."""
+    fields = {
+        "Version": "1.0",
+        "StartedAt": START,
+        "PeriodSeconds": 10.0,
+        "OpenSeries": 2,
+        "PendingDeliveries": 1,
+        "DeadLetters": len(letters),
+        "DeadLetterList": [
+            {"DeliveryID": each, "SeriesInstanceUID": "1.2", "Reason": "422", "Since": since}
+            for each in letters
+        ],
+        "SeriesClosed": 8,
+        "SeriesReopened": 2,
+        "InstancesReceived": 900,
+        "BytesReceived": 10**9,
+        "SeriesPerMinute": 3.0,
+        "InstancesPerMinute": 500.0,
+        "BytesPerMinute": 1e8,
+        "FreeBytes": 5 * 10**9,
+        "MinFreeBytes": 10**9,
+        "RefusedAssociations": {"calling_ae_title": 3},
+        "QuietPeriod": 1.0,
+        "Durability": "power",
+    }
+    return Heartbeat.model_validate(fields | others)

@@ -5,6 +5,7 @@ import { element, foreign, svg } from "/dashboard/shared/element.js";
 const LINKS = [
   ["stream", "#/", "Series"],
   ["charts", "#/charts", "Charts"],
+  ["gateways", "#/gateways", "Gateways"],
 ];
 const STATES = { live: "Live", connecting: "Connecting", refused: "Signed out" };
 const THEMES = [

@@ -1,6 +1,7 @@
 /** Starts the page: who is there, which page is wanted, and what is the same on all of them. */
 
 import { ChartsPage } from "/dashboard/charts/page.js";
+import { GatewaysPage } from "/dashboard/gateways/page.js";
 import { Header } from "/dashboard/header.js";
 import { LoginPage } from "/dashboard/login.js";
 import { SeriesPage } from "/dashboard/series/page.js";
@@ -41,6 +42,8 @@ function pageFor([first = "", second, ...rest]) {
         return ["stream", () => new StreamPage(feed)];
       case "charts":
         return ["charts", () => new ChartsPage(feed)];
+      case "gateways":
+        return ["gateways", () => new GatewaysPage()];
       case "series/":
         return [`series ${second}`, () => new SeriesPage(second, feed)];
     }

@@ -4,7 +4,7 @@ import { sparkline } from "/dashboard/charts/sparkline.js";
 import { read } from "/dashboard/shared/api.js";
 import { link } from "/dashboard/shared/address.js";
 import { element } from "/dashboard/shared/element.js";
-import { count } from "/dashboard/shared/format.js";
+import { count, counted } from "/dashboard/shared/format.js";
 import { age } from "/dashboard/shared/parts.js";
 
 const PAUSE = 3000;
@@ -13,6 +13,7 @@ const TOTALS = ["Series", "Instances", "Studies", "Patients"];
 
 export class Summary {
   #answer = element("div", { class: "answer", "data-state": "unknown" });
+  #gateways = element("a", { class: "gateways-line", href: link(["gateways"]) });
   #numbers = element("dl", { class: "totals" });
   #activity = element("a", { class: "activity", href: link(["charts"]) });
   #timer = 0;
@@ -22,7 +23,7 @@ export class Summary {
     this.element = element(
       "section",
       { class: "summary", "aria-label": "Summary" },
-      this.#answer,
+      element("div", {}, this.#answer, this.#gateways),
       element("div", { class: "summary-figures" }, this.#numbers, this.#activity),
     );
   }
@@ -40,12 +41,14 @@ export class Summary {
   async #read() {
     this.#due = Infinity;
     try {
-      const [stats, latest] = await Promise.all([
+      const [stats, latest, { gateways }] = await Promise.all([
         read("/stats", new URLSearchParams({ minutes: 60 })),
         read("/series", new URLSearchParams({ limit: 1 })),
+        read("/gateways"),
       ]);
       this.#showNumbers(stats);
       this.#showAnswer(latest.series[0]);
+      this.#gateways.textContent = gatewaysLine(gateways);
     } catch (problem) {
       this.#answer.dataset.state = "unknown";
       this.#answer.replaceChildren(element("strong", {}, problem.message));
@@ -81,4 +84,15 @@ export class Summary {
     clearTimeout(this.#timer);
     this.#due = -Infinity; // an answer that is still under way starts no timer
   }
+}
+
+/** Whether all is well with the gateways; nothing where none has ever reported. */
+function gatewaysLine(gateways) {
+  const quiet = gateways.filter(({ IsQuiet }) => IsQuiet).length;
+  const dead = gateways.reduce((sum, { DeadLetters }) => sum + DeadLetters, 0);
+  const complaints = [
+    quiet > 0 && `${counted(quiet, "gateway")} quiet`,
+    dead > 0 && counted(dead, "dead letter"),
+  ].filter(Boolean);
+  return gateways.length ? complaints.join(", ") || "Gateways: all is well" : "";
 }

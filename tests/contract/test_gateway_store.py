@@ -1,0 +1,70 @@
+"""What every GatewayStore promises."""
+
+from __future__ import annotations
+
+from asyncio import run
+from datetime import timedelta
+
+import pytest
+from tests.fakes_server import MemoryGatewayStore
+from tests.unit.server.examples import START, heartbeat
+
+from seriesgate.server import sql_gateways
+from seriesgate.server.database import open_store
+from seriesgate.server.gateways import TooManyGateways
+from seriesgate.server.sql_gateways import SqlGatewayStore
+
+LETTER = "a" * 32
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def gateways(request, tmp_path, postgresql):
+    if request.param == "memory":
+        yield MemoryGatewayStore()
+        return
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/series_data.db" if is_sqlite else postgresql.migrated_database()
+    store = open_store(url)
+    yield SqlGatewayStore(store.database)
+    run(store.close())
+    if not is_sqlite:
+        postgresql.give_back(url)
+
+
+def test_latest_heartbeat_is_kept_until_the_gateway_is_forgotten(gateways):
+    later = START + timedelta(seconds=31)
+    run(gateways.beat("b", heartbeat(), START))
+    run(gateways.beat("a", heartbeat(), START))
+    run(gateways.beat("b", heartbeat(LETTER), later))
+    first, second = run(gateways.records())
+    assert (first.name, first.heartbeat, first.last_seen_at) == ("a", heartbeat(), START)
+    assert (second.name, second.heartbeat) == ("b", heartbeat(LETTER))
+    assert first.is_quiet(later)
+    assert not first.is_quiet(START + timedelta(seconds=30))
+    assert run(gateways.find("b")) == second
+    assert run(gateways.forget("b"))
+    assert not run(gateways.forget("b"))
+    assert run(gateways.find("b")) is None
+
+
+def test_retry_is_asked_for_until_the_letter_is_gone_or_has_died_anew(gateways):
+    assert not run(gateways.ask_retry("a", LETTER))
+    assert run(gateways.beat("a", heartbeat(LETTER), START)) == ()
+    assert not run(gateways.ask_retry("a", "b" * 32))
+    for after in (heartbeat(), heartbeat(LETTER, since=START + timedelta(seconds=1))):
+        run(gateways.beat("a", heartbeat(LETTER), START))
+        assert run(gateways.ask_retry("a", LETTER))
+        for _ in range(2):
+            assert run(gateways.beat("a", heartbeat(LETTER), START)) == (LETTER,)
+        assert run(gateways.beat("a", after, START)) == ()
+        assert run(gateways.beat("a", heartbeat(LETTER), START)) == ()
+
+
+def test_gateways_are_bounded(gateways, monkeypatch):
+    monkeypatch.setattr(sql_gateways, "MOST_GATEWAYS", 2)
+    monkeypatch.setattr("tests.fakes_server.MOST_GATEWAYS", 2)
+    for name in ("a", "b", "a"):
+        run(gateways.beat(name, heartbeat(), START))
+    with pytest.raises(TooManyGateways):
+        run(gateways.beat("c", heartbeat(), START))
+    assert len(run(gateways.records())) == 2

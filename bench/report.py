@@ -81,7 +81,8 @@ _METHOD = f"""\
 - **{FLOOR.name}** understands nothing: it finds the end of each message, writes what came into a
   file and answers with a constant. It is how fast a receiver in Python can be on this machine.
 - "Without Nagle's algorithm" is `TCP_NODELAY=1` in the environment of sender and receiver: DCMTK
-  and programs built on it read it. Receivers that stall without it get a quarter of the instances.
+  and programs built on it read it. Receivers that stall without it get
+  fewer instances.
 - The network is two network namespaces joined by a virtual cable, offloads as the kernel sets them.
 - CPU time is that of the receiver's process and its children; memory is its peak.
 """

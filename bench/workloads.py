@@ -54,7 +54,7 @@ class Workload:
         return self.instances
 
 
-DEFAULT_SMALL = Workload("default-10", 10, 400)
+DEFAULT_SMALL = Workload("default-10", 10, 2000, stalled_share=20)
 DEFAULT_LARGE = Workload("default-512", 512, 200)
 NO_DELAY_SMALL = Workload("no-delay-10", 10, 2000, no_delay=True)
 NO_DELAY_LARGE = Workload("no-delay-512", 512, 500, no_delay=True)

@@ -23,6 +23,11 @@ class ServerAnswer:
     retry_after: str
     body: bytes | None
 
+    @property
+    def setting_to_check(self) -> str:
+        """The setting that is wrong if an answer like this one is not what was expected."""
+        return "gateway.server_token" if self.status in _UNAUTHORIZED else "gateway.server_url"
+
     def failure(self, series_instance_uid: str, now: datetime) -> PublishFailure | None:
         """Return why the report of a series has to be sent again or given up; None if neither.
 
@@ -32,8 +37,7 @@ class ServerAnswer:
         if failure is None:
             return self._objection(series_instance_uid)
         if failure.kind is FailureKind.MISCONFIGURED:
-            hint = "gateway.server_token" if self.status in _UNAUTHORIZED else "gateway.server_url"
-            return replace(failure, reason=f"{failure.reason}: check {hint}")
+            return replace(failure, reason=f"{failure.reason}: check {self.setting_to_check}")
         return failure
 
     def _objection(self, series_instance_uid: str) -> PublishFailure | None:

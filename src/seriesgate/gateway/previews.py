@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         PreviewRenderer,
         PreviewShelf,
     )
+    from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.model import CollectedSeries, InstanceSummary
     from seriesgate.series.revision import SeriesRevision
 
@@ -60,6 +61,7 @@ class PreviewQueue:
         clock: Clock,
         file_thread: Offload,
         removal_thread: Offload,
+        totals: GatewayTotals,
     ) -> None:
         self._spool = spool
         self._shelf = shelf
@@ -68,6 +70,7 @@ class PreviewQueue:
         self._clock = clock
         self._file_thread = file_thread
         self._removal_thread = removal_thread
+        self._totals = totals
         # The oldest first. Owned by the event loop.
         self._kept: dict[str, _Kept] = {}
         self._due: dict[str, None] = {}
@@ -86,6 +89,7 @@ class PreviewQueue:
                 self._kept[collected.series_instance_uid] = one
         while len(self._kept) > MAX_KEPT or self._kept_bytes() > MAX_KEPT_BYTES:
             dropped += self._take(next(iter(self._kept)))
+            self._totals.previews_dropped += 1
         if dropped:
             await self._removal_thread(self._discard, dropped)
 
@@ -119,7 +123,10 @@ class PreviewQueue:
             picture = await self._renderer.render(kept.path)
             await self._publisher.publish_preview(series_instance_uid, picture)
         except NoPreview as error:
+            self._totals.previews_failed += 1
             _log.info("a series has no preview: %s", error)
+        else:
+            self._totals.previews_made += 1
         finally:
             await self._removal_thread(self._shelf.discard, kept.path)
 

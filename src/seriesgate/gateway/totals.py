@@ -51,6 +51,11 @@ class GatewayTotals:
     #: Copies of instances that contradict another copy, and those that were found damaged.
     instances_conflicting: int = 0
     instances_damaged: int = 0
+    #: Series whose picture the server has; those that have none or whose picture it did not take;
+    #: those left out because others came faster than pictures could be made.
+    previews_made: int = 0
+    previews_failed: int = 0
+    previews_dropped: int = 0
     #: Attempts to deliver: those that succeeded, and those that failed, by kind.
     attempts_delivered: int = 0
     attempts_failed: Counter[FailureKind] = field(default_factory=Counter)

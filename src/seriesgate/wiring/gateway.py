@@ -215,6 +215,7 @@ class _Gateway:
             clock,
             self._file_thread,
             self._removal_thread,
+            self._totals,
         )
 
     def _on_delivered(self, series_instance_uid: str) -> None:

@@ -14,6 +14,7 @@ from seriesgate.adapters.preview.worker_process import PreviewWorker
 from seriesgate.gateway import previews
 from seriesgate.gateway.ports import NoPreview
 from seriesgate.gateway.previews import PreviewQueue
+from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.model import InstanceSummary
 
 if TYPE_CHECKING:
@@ -31,10 +32,11 @@ class Site:
         self.rests = 0
         self.refuse = False
         self.done = asyncio.Event()
+        self.totals = GatewayTotals()
         site: Any = self
         offload: Any = self.call
         self.queue = PreviewQueue(
-            site, HardLinkShelf(self.kept), site, site, site, offload, offload
+            site, HardLinkShelf(self.kept), site, site, site, offload, offload, self.totals
         )
 
     async def call(self, function, *args):
@@ -76,6 +78,10 @@ class Site:
         for name in instances:
             (self.spool / name).unlink()
 
+    def counts(self):
+        totals = self.totals
+        return totals.previews_made, totals.previews_failed, totals.previews_dropped
+
     async def make(self):
         self.done.clear()
         task = asyncio.create_task(self.queue.run())
@@ -107,6 +113,7 @@ def test_middle_instance_is_shown_after_the_delivery_and_outlives_its_release(tm
         assert site.sent == [("1", b"1.3")]
         assert list(site.kept.iterdir()) == []
         assert site.rests == 1
+        assert site.counts() == (1, 0, 0)
 
     asyncio.run(scenario())
 
@@ -119,6 +126,7 @@ def test_series_without_a_picture_leaves_nothing(tmp_path):
         site.queue.delivered("1")
         await site.make()
         assert (site.sent, list(site.kept.iterdir())) == ([], [])
+        assert site.counts() == (0, 1, 0)
 
     asyncio.run(scenario())
 
@@ -137,6 +145,7 @@ def test_oldest_are_dropped(tmp_path, monkeypatch):
         assert [path.read_text() for path in site.kept.iterdir()] == ["4.1"]
         await site.close("5", [1], size=101)
         assert [path.read_text() for path in site.kept.iterdir()] == ["4.1"]
+        assert site.counts() == (0, 0, 3)
 
     asyncio.run(scenario())
 

@@ -45,6 +45,7 @@ class _StatusCollector(Collector):
         yield from self._received()
         yield from self._collected()
         yield from self._delivered()
+        yield from self._pictures()
         yield from self._health()
 
     def _received(self) -> Iterator[Metric]:
@@ -154,6 +155,19 @@ class _StatusCollector(Collector):
             "oldest_pending_seconds",
             "time since the series that is owed the longest was closed; 0 when none is",
             0.0 if oldest is None else max(0.0, (status.now - oldest).total_seconds()),
+        )
+
+    def _pictures(self) -> Iterator[Metric]:
+        totals = self._status.totals
+        yield _counters(
+            "previews",
+            "pictures of series: made, failed, or dropped because others came too fast",
+            "outcome",
+            {
+                "made": totals.previews_made,
+                "failed": totals.previews_failed,
+                "dropped": totals.previews_dropped,
+            },
         )
 
     def _health(self) -> Iterator[Metric]:

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Index, Table, create_engine, make_url, text, update
 
-from seriesgate.server.database import upgrade_database
-from seriesgate.server.keys import indexed_text
-from seriesgate.server.sql_record import index_row, mark_firsts
-from seriesgate.server.store import StoredSeries
-from seriesgate.server.tables import (
+from seriesgate.server.registry.keys import indexed_text
+from seriesgate.server.registry.store import StoredSeries
+from seriesgate.server.sql.opening import upgrade_database
+from seriesgate.server.sql.record import index_row, mark_firsts
+from seriesgate.server.sql.tables import (
     series_changes,
     series_data,
     series_index,
     series_reports,
     server_totals,
 )
-from seriesgate.server.text_index import add_texts
+from seriesgate.server.sql.text_index import add_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,16 +7,17 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from seriesgate.server.gateways import (
+from seriesgate.server.access.tokens import Grant, TokenNameTaken, TokenRecord
+from seriesgate.server.registry.gateways import (
     MOST_GATEWAYS,
     GatewayRecord,
     TooManyGateways,
     still_wanted,
     with_retry,
 )
-from seriesgate.server.keys import key, search_text
-from seriesgate.server.merge import canonical_json, merge
-from seriesgate.server.query import (
+from seriesgate.server.registry.keys import key, search_text
+from seriesgate.server.registry.merge import canonical_json, merge
+from seriesgate.server.registry.query import (
     NEWEST_FIRST,
     Attribute,
     Between,
@@ -25,7 +26,7 @@ from seriesgate.server.query import (
     SortBy,
     Wildcard,
 )
-from seriesgate.server.store import (
+from seriesgate.server.registry.store import (
     AcceptedReport,
     Change,
     MinuteCount,
@@ -42,7 +43,6 @@ from seriesgate.server.store import (
     Totals,
     UnknownPosition,
 )
-from seriesgate.server.tokens import Grant, TokenNameTaken, TokenRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
     from seriesgate.series.heartbeat import Heartbeat
     from seriesgate.series.report import Series
-    from seriesgate.server.preview import Preview
-    from seriesgate.server.query import Condition, Order, SeriesFilter
-    from seriesgate.server.sessions import Session
+    from seriesgate.server.access.sessions import Session
+    from seriesgate.server.registry.preview import Preview
+    from seriesgate.server.registry.query import Condition, Order, SeriesFilter
 
 
 class MemorySeriesStore:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from seriesgate.server.database import upgrade_database
+from seriesgate.server.sql.opening import upgrade_database
 from tests.e2e.processes import PATIENCE, free_port
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.administered import AdministeredGateway
 
 from seriesgate.adapters.admin.metrics import exposition
-from seriesgate.server.metrics import ServerMetrics
-from seriesgate.server.store import Outcome
+from seriesgate.server.http.metrics import ServerMetrics
+from seriesgate.server.registry.store import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

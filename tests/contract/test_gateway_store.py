@@ -9,10 +9,10 @@ import pytest
 from tests.fakes_server import MemoryGatewayStore
 from tests.unit.server.examples import START, heartbeat
 
-from seriesgate.server import sql_gateways
-from seriesgate.server.database import open_store
-from seriesgate.server.gateways import TooManyGateways
-from seriesgate.server.sql_gateways import SqlGatewayStore
+from seriesgate.server.registry.gateways import TooManyGateways
+from seriesgate.server.sql import gateways as sql_gateways
+from seriesgate.server.sql.gateways import SqlGatewayStore
+from seriesgate.server.sql.opening import open_store
 
 LETTER = "a" * 32
 

@@ -7,7 +7,7 @@ from asyncio import run
 from tests.contract.test_series_store import ALL, store, stores
 from tests.unit.server.examples import report
 
-from seriesgate.server.preview import PNG, WEBP, Preview
+from seriesgate.server.registry.preview import PNG, WEBP, Preview
 
 __all__ = ["store", "stores"]
 

@@ -24,15 +24,15 @@ from tests.unit.server.examples import (
 )
 
 from seriesgate.series.report import Series
-from seriesgate.server.database import open_store
-from seriesgate.server.merge import canonical_json
-from seriesgate.server.query import Attribute, OneOf, SeriesFilter
-from seriesgate.server.store import (
+from seriesgate.server.registry.merge import canonical_json
+from seriesgate.server.registry.query import Attribute, OneOf, SeriesFilter
+from seriesgate.server.registry.store import (
     Outcome,
     SeriesContradiction,
     SeriesStore,
     StoreUnavailable,
 )
+from seriesgate.server.sql.opening import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path

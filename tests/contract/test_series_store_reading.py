@@ -15,9 +15,8 @@ from tests.contract.test_series_store import store as store  # noqa: PLC0414 - a
 from tests.contract.test_series_store import stores as stores  # noqa: PLC0414 - a fixture
 from tests.unit.server.examples import START, report
 
-from seriesgate.server import sql_few, sql_find
-from seriesgate.server.cursor import decode_cursor, encode_cursor
-from seriesgate.server.query import (
+from seriesgate.server.registry.cursor import decode_cursor, encode_cursor
+from seriesgate.server.registry.query import (
     OLDEST_FIRST,
     Attribute,
     Between,
@@ -29,7 +28,9 @@ from seriesgate.server.query import (
     SortBy,
     Wildcard,
 )
-from seriesgate.server.store import Outcome, PagePosition, UnknownPosition
+from seriesgate.server.registry.store import Outcome, PagePosition, UnknownPosition
+from seriesgate.server.sql import few as shortcuts
+from seriesgate.server.sql import find
 
 A = Attribute
 SERIES: tuple[dict[str, Any], ...] = (
@@ -122,8 +123,8 @@ def test_text_is_found_in_any_case_and_is_no_pattern(filled):
 def in_small_steps(monkeypatch, few):
     """Have a query look at one series at a time; from `few` on there is no shortcut."""
     for name in ("EXAMINED", "EXAMINED_BEFORE_A_SHORTCUT", "EXAMINED_ELSEWHERE"):
-        monkeypatch.setattr(sql_find, name, 1)
-    monkeypatch.setattr(sql_few, "FEW", few)
+        monkeypatch.setattr(find, name, 1)
+    monkeypatch.setattr(shortcuts, "FEW", few)
 
 
 @pytest.mark.parametrize("few", [0, 2, 100])

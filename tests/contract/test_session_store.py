@@ -9,9 +9,9 @@ import pytest
 from tests.fakes_server import MemorySessionStore
 from tests.unit.server.examples import START
 
-from seriesgate.server.database import open_store
-from seriesgate.server.sessions import LIFETIME, Session
-from seriesgate.server.sql_sessions import SqlSessionStore
+from seriesgate.server.access.sessions import LIFETIME, Session
+from seriesgate.server.sql.opening import open_store
+from seriesgate.server.sql.sessions import SqlSessionStore
 
 FIRST = Session("s1", "t1", START + LIFETIME)
 SECOND = Session("s2", "t1", START + 2 * LIFETIME)

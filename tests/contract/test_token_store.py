@@ -9,9 +9,9 @@ import pytest
 from tests.fakes_server import MemoryTokenStore
 from tests.unit.server.examples import START, ticking_clock
 
-from seriesgate.server.database import open_store
-from seriesgate.server.sql_tokens import SqlTokenStore
-from seriesgate.server.tokens import Grant, Scope, TokenNameTaken, TokenRecord
+from seriesgate.server.access.tokens import Grant, Scope, TokenNameTaken, TokenRecord
+from seriesgate.server.sql.opening import open_store
+from seriesgate.server.sql.tokens import SqlTokenStore
 
 READER = Grant("reader", "d1", frozenset({Scope.READ}))
 ADMIN = Grant("admin", "d2", frozenset({Scope.ADMIN, Scope.REGISTER}))

@@ -40,8 +40,8 @@ from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import FailureKind, PublishFailure, RetryPolicy
 from seriesgate.series.model import InstanceCopy
-from seriesgate.server.merge import canonical_json, merge
-from seriesgate.server.store import SeriesContradiction
+from seriesgate.server.registry.merge import canonical_json, merge
+from seriesgate.server.registry.store import SeriesContradiction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from seriesgate.gateway.ports import Journal
     from seriesgate.series.delivery import Delivery
     from seriesgate.series.description import SeriesDescription
-    from seriesgate.server.store import StoredSeries
+    from seriesgate.server.registry.store import StoredSeries
 
 STATE = "/state"
 #: In each data set, and to be found nowhere else.

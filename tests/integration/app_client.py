@@ -15,17 +15,17 @@ from tests.fakes_server import (
 )
 from tests.unit.server.examples import FIVE_FIELDS, START, ticking_clock
 
+from seriesgate.server.access.authentication import Authentication
+from seriesgate.server.access.failure_limit import FailureLimit
 from seriesgate.server.app import create_app
-from seriesgate.server.authentication import Authentication
-from seriesgate.server.failure_limit import FailureLimit
-from seriesgate.server.metrics import ServerMetrics
+from seriesgate.server.http.metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
     from datetime import datetime
     from typing import Self
 
-    from seriesgate.server.tokens import Grant
+    from seriesgate.server.access.tokens import Grant
 
 # What no answer may repeat.
 SECRET = "Zyxwvut^Secret"

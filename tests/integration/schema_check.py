@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from seriesgate.server.tables import metadata
-from seriesgate.server.text_index import TEXT_INDEX
+from seriesgate.server.sql.tables import metadata
+from seriesgate.server.sql.text_index import TEXT_INDEX
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

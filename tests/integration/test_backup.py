@@ -13,8 +13,8 @@ from tests.unit.server.examples import report
 from typer.testing import CliRunner
 
 from seriesgate.cli import app
-from seriesgate.server.backup import BackupFailed, back_up
-from seriesgate.server.database import open_store
+from seriesgate.server.sql.backup import BackupFailed, back_up
+from seriesgate.server.sql.opening import open_store
 
 
 @pytest.fixture

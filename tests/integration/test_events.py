@@ -14,8 +14,8 @@ from tests.integration.app_client import AppClient, assert_problem
 from tests.integration.running_server import read_events, running_server
 from tests.unit.server.examples import report, ticking_clock
 
-from seriesgate.server.change_feed import ChangeFeed
-from seriesgate.server.event_stream import events
+from seriesgate.server.changes.event_stream import events
+from seriesgate.server.changes.feed import ChangeFeed
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -9,10 +9,10 @@ import pytest
 from tests.integration.running_server import read_events, running_server
 from tests.unit.server.examples import START, report, ticking_clock
 
-from seriesgate.server import sql_forget
-from seriesgate.server.database import open_store
-from seriesgate.server.housekeeping import Housekeeping
-from seriesgate.server.webhook_queue import WebhookQueue
+from seriesgate.server.changes.webhook_queue import WebhookQueue
+from seriesgate.server.sql import forget
+from seriesgate.server.sql.housekeeping import Housekeeping
+from seriesgate.server.sql.opening import open_store
 
 KEEP = timedelta(days=30)
 LATER = START + timedelta(days=60)
@@ -57,7 +57,7 @@ def changes(store):
 
 
 def test_old_changes_are_forgotten_whatever_their_number(store, monkeypatch):
-    monkeypatch.setattr(sql_forget, "BATCH", 2)
+    monkeypatch.setattr(forget, "BATCH", 2)
     register(store, 7)
     keep_house(store, at=START + KEEP + timedelta(seconds=4.5))
     kept = changes(store)

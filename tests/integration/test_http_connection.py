@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.processes import PATIENCE
 from tests.integration.running_server import running_server
 
-from seriesgate.server import http_connection
+from seriesgate.server.http import connection as http_connection
 
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: server\r\n"
 

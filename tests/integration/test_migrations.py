@@ -11,12 +11,12 @@ from sqlalchemy import create_engine, text
 from tests.integration.schema_check import differences
 from tests.unit.server.examples import START, report, ticking_clock
 
-from seriesgate.server.database import open_store
-from seriesgate.server.query import SeriesFilter
-from seriesgate.server.schema import upgrade
-from seriesgate.server.sqlite import sqlite_engine
-from seriesgate.server.store import DatabaseUnusable, Outcome
-from seriesgate.server.tables import metadata
+from seriesgate.server.registry.query import SeriesFilter
+from seriesgate.server.registry.store import DatabaseUnusable, Outcome
+from seriesgate.server.sql.opening import open_store
+from seriesgate.server.sql.schema import upgrade
+from seriesgate.server.sql.sqlite import sqlite_engine
+from seriesgate.server.sql.tables import metadata
 
 ORIGINAL = """
     CREATE TABLE series_data (

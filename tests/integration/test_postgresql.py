@@ -15,11 +15,11 @@ from tests.unit.server.examples import report, ticking_clock
 from typer.testing import CliRunner
 
 from seriesgate.cli import app
-from seriesgate.server.database import open_store, upgrade_database
-from seriesgate.server.postgresql import postgresql_engine
-from seriesgate.server.query import SeriesFilter
-from seriesgate.server.store import DatabaseUnusable, Outcome, StoreUnavailable
-from seriesgate.server.tables import metadata
+from seriesgate.server.registry.query import SeriesFilter
+from seriesgate.server.registry.store import DatabaseUnusable, Outcome, StoreUnavailable
+from seriesgate.server.sql.opening import open_store, upgrade_database
+from seriesgate.server.sql.postgresql import postgresql_engine
+from seriesgate.server.sql.tables import metadata
 
 _CATALOG = {
     "columns": "SELECT table_name, column_name, data_type, collation_name, is_nullable,"

@@ -8,7 +8,7 @@ from tests.integration.app_client import SECRET, AppClient, assert_problem
 from tests.integration.running_server import running_server
 from tests.unit.server.examples import EVERY_FIELD, START
 
-from seriesgate.server.store import PagePosition, StudyPage
+from seriesgate.server.registry.store import PagePosition, StudyPage
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ import pytest
 from sqlalchemy import create_engine, event, text
 from tests.unit.server.examples import START, report
 
-from seriesgate.server import sql_find
-from seriesgate.server.query import (
+from seriesgate.server.registry.query import (
     Attribute,
     Between,
     Level,
@@ -21,12 +20,13 @@ from seriesgate.server.query import (
     SortBy,
     Wildcard,
 )
-from seriesgate.server.schema import upgrade
-from seriesgate.server.sql_find import find_positions
-from seriesgate.server.sql_read import read_changes, read_patients, read_studies
-from seriesgate.server.sql_register import PostedReport, register_group
-from seriesgate.server.sqlite import sqlite_engine
-from seriesgate.server.store import PagePosition
+from seriesgate.server.registry.store import PagePosition
+from seriesgate.server.sql import find
+from seriesgate.server.sql.find import find_positions
+from seriesgate.server.sql.read import read_changes, read_patients, read_studies
+from seriesgate.server.sql.register import PostedReport, register_group
+from seriesgate.server.sql.schema import upgrade
+from seriesgate.server.sql.sqlite import sqlite_engine
 
 A = Attribute
 ROWS = 3000
@@ -108,8 +108,8 @@ def plans(database, run):
 
 
 def without_shortcuts(monkeypatch):
-    monkeypatch.setattr(sql_find, "EXAMINED", 100)
-    monkeypatch.setattr(sql_find, "shortcuts", lambda _dialect, _wanted: [])
+    monkeypatch.setattr(find, "EXAMINED", 100)
+    monkeypatch.setattr(find, "shortcuts", lambda _dialect, _wanted: [])
 
 
 @pytest.mark.parametrize("name", FILTERS)
@@ -180,8 +180,8 @@ SHORTCUTS = {
 
 @pytest.mark.parametrize("index", SHORTCUTS)
 def test_shortcuts_read_the_few_alone(database, monkeypatch, index):
-    monkeypatch.setattr(sql_find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
-    monkeypatch.setattr(sql_find, "EXAMINED_ELSEWHERE", 1)
+    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
+    monkeypatch.setattr(find, "EXAMINED_ELSEWHERE", 1)
     order = Order(SortBy.INSTANCES)
     found = plans(
         database, lambda connection: find_positions(connection, SHORTCUTS[index], 10, None, order)
@@ -213,7 +213,7 @@ def test_changes_are_read_from_where_the_reader_is(database):
 def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
     """Each query looks at so many series, and says where the next one goes on."""
     without_shortcuts(monkeypatch)
-    monkeypatch.setattr(sql_find, "EXAMINED", 1000)
+    monkeypatch.setattr(find, "EXAMINED", 1000)
     wanted, after, found = SeriesFilter(text="doe0"), None, []
     steps = 0
     while True:

@@ -9,9 +9,9 @@ from fastapi.routing import APIRoute
 from tests.integration.app_client import SECRET, AppClient, assert_problem
 from tests.unit.server.examples import FIVE_FIELDS
 
+from seriesgate.server.access.tokens import Grant, Scope, token_digest
+from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.server.routes.access import Access, PublicAccess, access_of
-from seriesgate.server.store import StoreUnavailable
-from seriesgate.server.tokens import Grant, Scope, token_digest
 
 TOKENS = {scope: f"token-of-{scope}" for scope in Scope}
 GRANTS = [Grant(scope, token_digest(token), frozenset({scope})) for scope, token in TOKENS.items()]

@@ -11,7 +11,7 @@ from tests.integration.app_client import SECRET, AppClient, assert_problem
 from tests.unit.server.examples import AWKWARD_TEXTS, EVERY_FIELD, FIVE_FIELDS, report
 
 from seriesgate.series.report import Series
-from seriesgate.server.store import StoreUnavailable
+from seriesgate.server.registry.store import StoreUnavailable
 
 
 @pytest.fixture

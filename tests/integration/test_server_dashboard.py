@@ -7,7 +7,7 @@ import re
 import pytest
 from tests.integration.app_client import AppClient, assert_problem
 
-from seriesgate.server.static_files import dashboard_files
+from seriesgate.server.http.static_files import dashboard_files
 
 
 @pytest.fixture

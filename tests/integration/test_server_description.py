@@ -21,15 +21,15 @@ from schemathesis.checks import positive_data_acceptance
 from tests.unit.server.examples import EVERY_FIELD
 
 from seriesgate.listener import bind_listener
+from seriesgate.server.access.authentication import Authentication
+from seriesgate.server.access.failure_limit import FailureLimit
+from seriesgate.server.access.tokens import Grant, Scope, token_digest
 from seriesgate.server.app import create_app
-from seriesgate.server.authentication import Authentication
-from seriesgate.server.database import open_store, utc_now
-from seriesgate.server.failure_limit import FailureLimit
-from seriesgate.server.metrics import ServerMetrics
-from seriesgate.server.sql_gateways import SqlGatewayStore
-from seriesgate.server.sql_sessions import SqlSessionStore
-from seriesgate.server.sql_tokens import SqlTokenStore
-from seriesgate.server.tokens import Grant, Scope, token_digest
+from seriesgate.server.http.metrics import ServerMetrics
+from seriesgate.server.sql.gateways import SqlGatewayStore
+from seriesgate.server.sql.opening import open_store, utc_now
+from seriesgate.server.sql.sessions import SqlSessionStore
+from seriesgate.server.sql.tokens import SqlTokenStore
 
 TOKEN = "a-token-of-the-settings"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

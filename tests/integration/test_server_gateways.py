@@ -8,7 +8,7 @@ import pytest
 from tests.integration.app_client import AppClient, assert_problem
 from tests.unit.server.examples import heartbeat
 
-from seriesgate.server.tokens import Grant, Scope, token_digest
+from seriesgate.server.access.tokens import Grant, Scope, token_digest
 
 LETTER = "a" * 32
 GRANTS = [Grant(scope, token_digest(f"t-{scope}"), frozenset({scope})) for scope in Scope]

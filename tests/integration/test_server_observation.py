@@ -11,7 +11,7 @@ from tests.integration.app_client import SECRET, AppClient
 from tests.unit.server.examples import FIVE_FIELDS
 
 from seriesgate.json_log import JsonFormatter
-from seriesgate.server.tokens import Grant, Scope, token_digest
+from seriesgate.server.access.tokens import Grant, Scope, token_digest
 from seriesgate.settings import ServerSettings
 from seriesgate.wiring.local_request import request_locally
 

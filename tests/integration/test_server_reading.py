@@ -14,9 +14,9 @@ from tests.fakes_server import MemorySeriesStore
 from tests.integration.app_client import SECRET, AppClient, assert_problem
 from tests.unit.server.examples import EVERY_FIELD, FIVE_FIELDS, START, report, ticking_clock
 
-from seriesgate.server.export import JSON_LINES, export
-from seriesgate.server.query import SeriesFilter
-from seriesgate.server.store import PagePosition, SeriesPage, StoredSeries
+from seriesgate.server.registry.export import JSON_LINES, export
+from seriesgate.server.registry.query import SeriesFilter
+from seriesgate.server.registry.store import PagePosition, SeriesPage, StoredSeries
 
 POSITION = PagePosition(START, "1.2")
 

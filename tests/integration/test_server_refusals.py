@@ -11,7 +11,7 @@ from tests.integration.app_client import SECRET, AppClient, assert_problem
 from tests.unit.server.examples import EVERY_FIELD, FIVE_FIELDS
 
 from seriesgate.series.report import Series
-from seriesgate.server.store import StoredSeries
+from seriesgate.server.registry.store import StoredSeries
 
 
 @pytest.fixture

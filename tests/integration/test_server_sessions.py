@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.integration.app_client import AppClient, assert_problem
 
-from seriesgate.server.sessions import LIFETIME
-from seriesgate.server.tokens import Grant, Scope, token_digest
+from seriesgate.server.access.sessions import LIFETIME
+from seriesgate.server.access.tokens import Grant, Scope, token_digest
 
 TOKENS = {scope: f"token-of-{scope}" for scope in Scope}
 GRANTS = [Grant(scope, token_digest(token), frozenset({scope})) for scope, token in TOKENS.items()]

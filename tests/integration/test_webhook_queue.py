@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 from tests.unit.server.examples import START, report, ticking_clock
 
-from seriesgate.server.database import open_store
-from seriesgate.server.webhook_queue import WebhookQueue
+from seriesgate.server.changes.webhook_queue import WebhookQueue
+from seriesgate.server.sql.opening import open_store
 
 LATER = START + timedelta(hours=1)
 
@@ -123,8 +123,8 @@ def test_webhooks_have_a_queue_each(store, queue):
 
 
 def test_rows_of_a_webhook_that_is_down_are_bounded(store, queue, monkeypatch):
-    monkeypatch.setattr("seriesgate.server.webhook_queue._MOST_OWED", 3)
-    monkeypatch.setattr("seriesgate.server.webhook_queue._FAN_OUT", 2)
+    monkeypatch.setattr("seriesgate.server.changes.webhook_queue._MOST_OWED", 3)
+    monkeypatch.setattr("seriesgate.server.changes.webhook_queue._FAN_OUT", 2)
     register(store, *(f"1.{number}" for number in range(1, 9)))
     found = []
     while claims := claim(queue):

@@ -13,8 +13,8 @@ from tests.integration.webhook_receiver import webhook_receiver
 from tests.unit.server.examples import START
 
 from seriesgate.series.delivery import FailureKind
-from seriesgate.server.webhook_message import message_of_a_test
-from seriesgate.server.webhooks import WebhookSender, WebhookTarget
+from seriesgate.server.changes.webhook_message import message_of_a_test
+from seriesgate.server.changes.webhooks import WebhookSender, WebhookTarget
 
 SECRET = "whsec_" + base64.b64encode(b"a key of at least 24 bytes").decode()
 

@@ -25,7 +25,7 @@ def backup(
 
     Example: seriesgate db backup /backup/series_data-monday.db
     """
-    from seriesgate.server.backup import back_up  # noqa: PLC0415 - not for other commands
+    from seriesgate.server.sql.backup import back_up  # noqa: PLC0415 - not for other commands
 
     settings = settings_or_exit(config, server__database_url=database_url).server
     try:
@@ -44,7 +44,7 @@ def upgrade(config: ConfigFile = None, database_url: DatabaseUrl = None) -> None
 
     Example: seriesgate db upgrade --database-url postgresql://user:password@host/database
     """
-    from seriesgate.server.database import upgrade_database  # noqa: PLC0415 - not for other commands
+    from seriesgate.server.sql.opening import upgrade_database  # noqa: PLC0415 - not for other commands
 
     settings = settings_or_exit(config, server__database_url=database_url).server
     try:

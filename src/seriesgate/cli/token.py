@@ -14,7 +14,7 @@ from rich.table import Table
 
 from seriesgate.cli.options import ConfigFile, DatabaseUrl, fail, settings_or_exit
 from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, answer_or_exit
-from seriesgate.server.tokens import Scope  # noqa: TC001 - Typer reads the annotation
+from seriesgate.server.access.tokens import Scope  # noqa: TC001 - Typer reads the annotation
 from seriesgate.startup import CannotStart
 
 app = typer.Typer(
@@ -92,7 +92,7 @@ _Where: TypeAlias = tuple[Path | None, str | None, str | None, str | None]
 
 def _request(where: _Where, method: str, path: str, **options: Any) -> dict[str, Any]:
     """Ask the database, or the server that has it to itself."""
-    from seriesgate.server.store import DatabaseInUse  # noqa: PLC0415 - not for other commands
+    from seriesgate.server.registry.store import DatabaseInUse  # noqa: PLC0415 - not for other commands
     from seriesgate.wiring.local_request import request_locally  # noqa: PLC0415 - as above
 
     config, database_url, server_url, token = where

@@ -7,13 +7,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from seriesgate import __version__
-from seriesgate.server.body_limit import BodyLimitMiddleware
-from seriesgate.server.change_feed import ChangeFeed
-from seriesgate.server.database import utc_now
-from seriesgate.server.exception_handlers import add_exception_handlers
-from seriesgate.server.observation import ObservationMiddleware
-from seriesgate.server.openapi import DescribedApp
-from seriesgate.server.response_headers import ResponseHeadersMiddleware
+from seriesgate.server.changes.feed import ChangeFeed
+from seriesgate.server.http.body_limit import BodyLimitMiddleware
+from seriesgate.server.http.exception_handlers import add_exception_handlers
+from seriesgate.server.http.observation import ObservationMiddleware
+from seriesgate.server.http.response_headers import ResponseHeadersMiddleware
 from seriesgate.server.routes import (
     dashboard,
     description,
@@ -29,6 +27,8 @@ from seriesgate.server.routes import (
 from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
 from seriesgate.server.routes import webhooks as webhooks_routes
+from seriesgate.server.routes.openapi import DescribedApp
+from seriesgate.server.sql.opening import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import ASGIApp
 
-    from seriesgate.server.authentication import Authentication
-    from seriesgate.server.gateways import GatewayStore
-    from seriesgate.server.housekeeping import Housekeeping
-    from seriesgate.server.metrics import ServerMetrics
-    from seriesgate.server.sessions import SessionStore
-    from seriesgate.server.store import SeriesStore
-    from seriesgate.server.tokens import TokenStore
-    from seriesgate.server.webhooks import WebhookDispatcher
+    from seriesgate.server.access.authentication import Authentication
+    from seriesgate.server.access.sessions import SessionStore
+    from seriesgate.server.access.tokens import TokenStore
+    from seriesgate.server.changes.webhooks import WebhookDispatcher
+    from seriesgate.server.http.metrics import ServerMetrics
+    from seriesgate.server.registry.gateways import GatewayStore
+    from seriesgate.server.registry.store import SeriesStore
+    from seriesgate.server.sql.housekeeping import Housekeeping
 
 _ROUTERS = (
     series.registration_router,

@@ -10,7 +10,7 @@ import uvicorn
 
 from seriesgate.adapters.admin.app import create_admin_app
 from seriesgate.listener import ListenError, bind_listener
-from seriesgate.server.http_connection import HttpConnection
+from seriesgate.server.http.connection import HttpConnection
 from seriesgate.settings import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.wiring.uvicorn_server import UvicornServer

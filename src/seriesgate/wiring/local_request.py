@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from seriesgate.server.tokens import Grant, Scope, new_token, token_digest
+from seriesgate.server.access.tokens import Grant, Scope, new_token, token_digest
 from seriesgate.wiring.server import server_app
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ import uvicorn
 
 from seriesgate.listener import address_of, bind_listener
 from seriesgate.series.delivery import RetryPolicy
+from seriesgate.server.access.authentication import Authentication
+from seriesgate.server.access.failure_limit import FailureLimit
+from seriesgate.server.access.tokens import Grant, Scope, token_digest
 from seriesgate.server.app import create_app
-from seriesgate.server.authentication import Authentication
-from seriesgate.server.database import open_store, utc_now
-from seriesgate.server.failure_limit import FailureLimit
-from seriesgate.server.housekeeping import Housekeeping
-from seriesgate.server.http_connection import HttpConnection
-from seriesgate.server.metrics import ServerMetrics
-from seriesgate.server.sql_gateways import SqlGatewayStore
-from seriesgate.server.sql_sessions import SqlSessionStore
-from seriesgate.server.sql_tokens import SqlTokenStore
-from seriesgate.server.tokens import Grant, Scope, token_digest
-from seriesgate.server.webhook_queue import WebhookQueue
-from seriesgate.server.webhooks import WebhookDispatcher, WebhookSender, WebhookTarget
+from seriesgate.server.changes.webhook_queue import WebhookQueue
+from seriesgate.server.changes.webhooks import WebhookDispatcher, WebhookSender, WebhookTarget
+from seriesgate.server.http.connection import HttpConnection
+from seriesgate.server.http.metrics import ServerMetrics
+from seriesgate.server.sql.gateways import SqlGatewayStore
+from seriesgate.server.sql.housekeeping import Housekeeping
+from seriesgate.server.sql.opening import open_store, utc_now
+from seriesgate.server.sql.sessions import SqlSessionStore
+from seriesgate.server.sql.tokens import SqlTokenStore
 from seriesgate.settings import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.tls import server_context

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from seriesgate.series.report import Series
-from seriesgate.server.schema import upgrade
-from seriesgate.server.sql_register import PostedReport, register_group
-from seriesgate.server.sqlite import sqlite_engine
+from seriesgate.server.sql.register import PostedReport, register_group
+from seriesgate.server.sql.schema import upgrade
+from seriesgate.server.sql.sqlite import sqlite_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 
-from seriesgate.server.body_limit import BodyLimitMiddleware
+from seriesgate.server.http.body_limit import BodyLimitMiddleware
 
 LIMIT = 100
 MESSAGES = st.lists(st.binary(max_size=60), min_size=1, max_size=5)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import DateTime, Text
 from sqlalchemy.dialects import postgresql, sqlite
 
-from seriesgate.server.column_types import UtcDateTime
+from seriesgate.server.sql.column_types import UtcDateTime
 
 SQLITE = sqlite.dialect()
 POSTGRESQL = postgresql.dialect()

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.server.examples import START
 
-from seriesgate.server.cursor import decode_cursor, encode_cursor
-from seriesgate.server.store import PagePosition
+from seriesgate.server.registry.cursor import decode_cursor, encode_cursor
+from seriesgate.server.registry.store import PagePosition
 
 uids = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), max_size=128)
 

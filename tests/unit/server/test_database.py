@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.unit.server.examples import report, ticking_clock
 
-from seriesgate.server.database import open_store, utc_now
-from seriesgate.server.store import DatabaseUnusable
+from seriesgate.server.registry.store import DatabaseUnusable
+from seriesgate.server.sql.opening import open_store, utc_now
 
 
 def refusal(database_url):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from seriesgate.server.database_thread import DatabaseThread
-from seriesgate.server.store import StoreUnavailable
+from seriesgate.server.registry.store import StoreUnavailable
+from seriesgate.server.sql.database_thread import DatabaseThread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

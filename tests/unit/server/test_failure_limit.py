@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seriesgate.server.failure_limit import FailureLimit
+from seriesgate.server.access.failure_limit import FailureLimit
 
 
 class Clock:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.server.examples import EVERY_FIELD
 
-from seriesgate.server.keys import after_prefix, key, search_text
-from seriesgate.server.query import Attribute, Wildcard
+from seriesgate.server.registry.keys import after_prefix, key, search_text
+from seriesgate.server.registry.query import Attribute, Wildcard
 
 texts = st.text(max_size=4)
 

@@ -16,8 +16,8 @@ from tests.unit.server.examples import (
 )
 
 from seriesgate.series.report import Series
-from seriesgate.server.merge import canonical_json, merge
-from seriesgate.server.store import Outcome, SeriesContradiction
+from seriesgate.server.registry.merge import canonical_json, merge
+from seriesgate.server.registry.store import Outcome, SeriesContradiction
 
 LATER = START.replace(hour=13)
 

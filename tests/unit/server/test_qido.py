@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.server.examples import EVERY_FIELD, START
 
-from seriesgate.server.dicom_attributes import ATTRIBUTES, ResourceLevel
-from seriesgate.server.dicom_json import series_object, study_object
-from seriesgate.server.qido import BadQuery, QidoQuery, read_query
-from seriesgate.server.query import Attribute, Between, Level, OneOf, Wildcard
-from seriesgate.server.store import StoredSeries, StudySummary
+from seriesgate.server.dicomweb.attributes import ATTRIBUTES, ResourceLevel
+from seriesgate.server.dicomweb.json_model import series_object, study_object
+from seriesgate.server.dicomweb.qido import BadQuery, QidoQuery, read_query
+from seriesgate.server.registry.query import Attribute, Between, Level, OneOf, Wildcard
+from seriesgate.server.registry.store import StoredSeries, StudySummary
 
 A = Attribute
 STUDY = StudySummary(

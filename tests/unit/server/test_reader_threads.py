@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from seriesgate.server.reader_threads import ReaderThreads
-from seriesgate.server.store import StoreUnavailable
+from seriesgate.server.registry.store import StoreUnavailable
+from seriesgate.server.sql.reader_threads import ReaderThreads
 
 
 def test_calls_run_at_the_same_time():

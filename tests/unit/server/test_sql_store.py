@@ -12,14 +12,14 @@ from sqlalchemy import event, insert, text
 from sqlalchemy.exc import IntegrityError
 from tests.unit.server.examples import START, report, ticking_clock
 
-from seriesgate.server.query import SeriesFilter
-from seriesgate.server.schema import upgrade
-from seriesgate.server.sql_database import SqlDatabase
-from seriesgate.server.sql_register import PostedReport, register_group
-from seriesgate.server.sql_store import SqlSeriesStore
-from seriesgate.server.sqlite import sqlite_engine
-from seriesgate.server.store import Outcome, StoredSeries, StoreUnavailable
-from seriesgate.server.tables import series_data, series_reports
+from seriesgate.server.registry.query import SeriesFilter
+from seriesgate.server.registry.store import Outcome, StoredSeries, StoreUnavailable
+from seriesgate.server.sql.database import SqlDatabase
+from seriesgate.server.sql.register import PostedReport, register_group
+from seriesgate.server.sql.schema import upgrade
+from seriesgate.server.sql.series_store import SqlSeriesStore
+from seriesgate.server.sql.sqlite import sqlite_engine
+from seriesgate.server.sql.tables import series_data, series_reports
 
 SECRET = "Zyxwvut^Secret"
 
@@ -144,7 +144,7 @@ def test_row_is_locked_on_a_database_that_locks_rows():
     """SQLite has no such locks, its transactions come one by one; PostgreSQL needs the words."""
     from sqlalchemy.dialects import postgresql
 
-    from seriesgate.server.sql_register import _SELECT_ROWS
+    from seriesgate.server.sql.register import _SELECT_ROWS
 
     assert str(_SELECT_ROWS.compile(dialect=postgresql.dialect())).endswith("FOR UPDATE")
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from seriesgate.server import sqlite
-from seriesgate.server.sqlite import sqlite_engine
-from seriesgate.server.store import DatabaseUnusable
+from seriesgate.server.registry.store import DatabaseUnusable
+from seriesgate.server.sql import sqlite
+from seriesgate.server.sql.sqlite import sqlite_engine
 
 
 @pytest.fixture

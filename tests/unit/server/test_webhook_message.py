@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import pytest
 from tests.unit.server.examples import EVERY_FIELD, START
 
-from seriesgate.server.store import Change, Outcome, StoredSeries
-from seriesgate.server.webhook_message import (
+from seriesgate.server.changes.webhook_message import (
     WebhookMessage,
     message_of,
     message_of_a_test,
     signed_headers,
 )
+from seriesgate.server.registry.store import Change, Outcome, StoredSeries
 from seriesgate.webhook_secret import signing_key
 
 

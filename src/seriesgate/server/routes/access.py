@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 
-from seriesgate.server.problem import ProblemError
-from seriesgate.server.tokens import Scope
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.http.problem import ProblemError
 
 if TYPE_CHECKING:
-    from seriesgate.server.authentication import Authentication
+    from seriesgate.server.access.authentication import Authentication
 
 
 # A name of its own under TLS, which browsers let no other host or plain page set (RFC 6265bis).

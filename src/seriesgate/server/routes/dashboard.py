@@ -5,9 +5,9 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from seriesgate.server.problem import ProblemError
+from seriesgate.server.http.problem import ProblemError
+from seriesgate.server.http.static_files import PAGE, dashboard_files
 from seriesgate.server.routes.access import PUBLIC
-from seriesgate.server.static_files import PAGE, dashboard_files
 
 router = APIRouter(include_in_schema=False, dependencies=[PUBLIC])
 

@@ -7,15 +7,15 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from seriesgate.server.event_stream import EventStreamResponse, events
-from seriesgate.server.openapi import operation_id
-from seriesgate.server.problem import ProblemError
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.changes.event_stream import EventStreamResponse, events
+from seriesgate.server.http.problem import ProblemError
 from seriesgate.server.routes.access import is_still_allowed, requires
+from seriesgate.server.routes.openapi import operation_id
 from seriesgate.server.routes.store import Store
-from seriesgate.server.tokens import Scope
 
 if TYPE_CHECKING:
-    from seriesgate.server.change_feed import ChangeFeed
+    from seriesgate.server.changes.feed import ChangeFeed
 
 router = APIRouter(tags=["events"], generate_unique_id_function=operation_id)
 

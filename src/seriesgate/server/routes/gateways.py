@@ -15,13 +15,18 @@ from seriesgate.series.heartbeat import (
     Heartbeat,
     HeartbeatAnswer,
 )
-from seriesgate.server.gateways import MOST_GATEWAYS, GatewayRecord, GatewayStore, TooManyGateways
-from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.problem import ProblemError
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.http.problem import ProblemError
+from seriesgate.server.registry.gateways import (
+    MOST_GATEWAYS,
+    GatewayRecord,
+    GatewayStore,
+    TooManyGateways,
+)
 from seriesgate.server.routes.access import requires
 from seriesgate.server.routes.answers import json_answer
+from seriesgate.server.routes.openapi import operation_id, problems
 from seriesgate.server.routes.store import Clock
-from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["gateways"], generate_unique_id_function=operation_id)
 

@@ -6,10 +6,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from seriesgate.server.openapi import operation_id
+from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.server.routes.access import PUBLIC, REQUIRES_ANY_TOKEN
+from seriesgate.server.routes.openapi import operation_id
 from seriesgate.server.routes.store import Store
-from seriesgate.server.store import StoreUnavailable
 
 router = APIRouter(tags=["health"], generate_unique_id_function=operation_id)
 

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
-from seriesgate.server.metrics import MEDIA_TYPE, ServerMetrics
+from seriesgate.server.http.metrics import MEDIA_TYPE, ServerMetrics
 from seriesgate.server.routes.access import REQUIRES_ANY_TOKEN
 
 router = APIRouter()

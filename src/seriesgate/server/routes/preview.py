@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Request
 from fastapi.responses import Response
 
-from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.preview import (
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.http.problem import ProblemError
+from seriesgate.server.registry.preview import (
     MAX_BYTES,
     PNG,
     WEBP,
@@ -16,11 +17,10 @@ from seriesgate.server.preview import (
     Preview,
     read_preview,
 )
-from seriesgate.server.problem import ProblemError
 from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.openapi import operation_id, problems
 from seriesgate.server.routes.series_query import VALUE_PATTERN
 from seriesgate.server.routes.store import Store
-from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
 

@@ -9,22 +9,22 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from seriesgate.server.dicom_attributes import ATTRIBUTES, ResourceLevel
-from seriesgate.server.dicom_json import series_object, study_object
-from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.problem import FieldError, ProblemError
-from seriesgate.server.qido import MAX_LIMIT, BadQuery, QidoQuery, read_query
-from seriesgate.server.query import Attribute, OneOf, SeriesFilter
-from seriesgate.server.routes.access import requires
-from seriesgate.server.routes.series_query import VALUE_PATTERN
-from seriesgate.server.routes.store import Store
-from seriesgate.server.store import (
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.dicomweb.attributes import ATTRIBUTES, ResourceLevel
+from seriesgate.server.dicomweb.json_model import series_object, study_object
+from seriesgate.server.dicomweb.qido import MAX_LIMIT, BadQuery, QidoQuery, read_query
+from seriesgate.server.http.problem import FieldError, ProblemError
+from seriesgate.server.registry.query import Attribute, OneOf, SeriesFilter
+from seriesgate.server.registry.store import (
     PagePosition,
     SeriesStore,
     StoredSeries,
     StudySummary,
 )
-from seriesgate.server.tokens import Scope
+from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.openapi import operation_id, problems
+from seriesgate.server.routes.series_query import VALUE_PATTERN
+from seriesgate.server.routes.store import Store
 
 router = APIRouter(
     prefix="/dicom-web",

@@ -11,18 +11,26 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
 from seriesgate.series.report import Series
-from seriesgate.server.cursor import encode_cursor
-from seriesgate.server.export import CSV, JSON_LINES, ExportFormat, export
-from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.problem import ProblemError
-from seriesgate.server.report_request import (
-    REPORT_REQUEST,
-    read_idempotency_key,
-    read_report,
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.http.problem import ProblemError
+from seriesgate.server.registry.cursor import encode_cursor
+from seriesgate.server.registry.export import CSV, JSON_LINES, ExportFormat, export
+from seriesgate.server.registry.store import (
+    Outcome,
+    PagePosition,
+    SeriesStore,
+    StoredSeries,
+    UnknownPosition,
 )
 from seriesgate.server.routes.access import requires
 from seriesgate.server.routes.answers import json_answer
 from seriesgate.server.routes.direct_route import DirectRoute
+from seriesgate.server.routes.openapi import operation_id, problems
+from seriesgate.server.routes.report_request import (
+    REPORT_REQUEST,
+    read_idempotency_key,
+    read_report,
+)
 from seriesgate.server.routes.series_query import (
     VALUE_PATTERN,
     SeriesConditions,
@@ -31,14 +39,6 @@ from seriesgate.server.routes.series_query import (
     unprocessable,
 )
 from seriesgate.server.routes.store import Store
-from seriesgate.server.store import (
-    Outcome,
-    PagePosition,
-    SeriesStore,
-    StoredSeries,
-    UnknownPosition,
-)
-from seriesgate.server.tokens import Scope
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
 registration_router = APIRouter(

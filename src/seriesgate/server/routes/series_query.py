@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from seriesgate.server.cursor import decode_cursor
-from seriesgate.server.problem import FieldError, ProblemError
-from seriesgate.server.query import Attribute, OneOf, Order, SeriesFilter, SortBy
+from seriesgate.server.http.problem import FieldError, ProblemError
+from seriesgate.server.registry.cursor import decode_cursor
+from seriesgate.server.registry.query import Attribute, OneOf, Order, SeriesFilter, SortBy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import datetime
 
-    from seriesgate.server.store import PagePosition
+    from seriesgate.server.registry.store import PagePosition
 
 # A database or a log may choke on control characters; no value that is kept has any.
 VALUE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"

@@ -8,20 +8,20 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from seriesgate.server.openapi import operation_id
+from seriesgate.server.access.sessions import LIFETIME, new_session, session_digest
+from seriesgate.server.access.tokens import Scope, scopes_as_text
 from seriesgate.server.routes.access import (
     REQUIRES_ANY_TOKEN,
     REQUIRES_TOKEN_ITSELF,
     session_cookie,
 )
 from seriesgate.server.routes.answers import json_answer
+from seriesgate.server.routes.openapi import operation_id
 from seriesgate.server.routes.store import Clock
-from seriesgate.server.sessions import LIFETIME, new_session, session_digest
-from seriesgate.server.tokens import Scope, scopes_as_text
 
 if TYPE_CHECKING:
-    from seriesgate.server.sessions import SessionStore
-    from seriesgate.server.tokens import Grant
+    from seriesgate.server.access.sessions import SessionStore
+    from seriesgate.server.access.tokens import Grant
 
 router = APIRouter(tags=["session"], generate_unique_id_function=operation_id)
 

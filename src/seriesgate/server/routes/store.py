@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from seriesgate.server.store import SeriesStore
+from seriesgate.server.registry.store import SeriesStore
 
 
 async def store_of(request: Request) -> SeriesStore:

@@ -7,19 +7,19 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from seriesgate.server.cursor import encode_cursor
-from seriesgate.server.openapi import operation_id
-from seriesgate.server.routes.access import requires
-from seriesgate.server.routes.answers import json_answer
-from seriesgate.server.routes.series_query import PageQuery, full_page
-from seriesgate.server.routes.store import Clock, Store
-from seriesgate.server.store import (
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.registry.cursor import encode_cursor
+from seriesgate.server.registry.store import (
     PagePosition,
     PatientSummary,
     StudySummary,
     Totals,
 )
-from seriesgate.server.tokens import Scope
+from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.answers import json_answer
+from seriesgate.server.routes.openapi import operation_id
+from seriesgate.server.routes.series_query import PageQuery, full_page
+from seriesgate.server.routes.store import Clock, Store
 
 router = APIRouter(generate_unique_id_function=operation_id)
 

@@ -7,10 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.problem import FieldError, ProblemError
-from seriesgate.server.routes.access import requires
-from seriesgate.server.tokens import (
+from seriesgate.server.access.tokens import (
     NAME_PATTERN,
     Grant,
     Scope,
@@ -21,6 +18,9 @@ from seriesgate.server.tokens import (
     scopes_as_text,
     token_digest,
 )
+from seriesgate.server.http.problem import FieldError, ProblemError
+from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.openapi import operation_id, problems
 
 router = APIRouter(
     tags=["tokens"],

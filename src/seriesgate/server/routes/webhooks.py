@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, Field
 
-from seriesgate.server.openapi import operation_id, problems
-from seriesgate.server.problem import ProblemError
+from seriesgate.server.access.tokens import Scope
+from seriesgate.server.changes.webhook_message import message_of_a_test
+from seriesgate.server.changes.webhooks import WebhookDispatcher
+from seriesgate.server.http.problem import ProblemError
 from seriesgate.server.routes.access import requires
+from seriesgate.server.routes.openapi import operation_id, problems
 from seriesgate.server.routes.store import Clock
-from seriesgate.server.tokens import Scope
-from seriesgate.server.webhook_message import message_of_a_test
-from seriesgate.server.webhooks import WebhookDispatcher
 
 router = APIRouter(
     tags=["webhooks"],

@@ -1,0 +1,1 @@
+"""Who is told of the changes of series: streams of events, and webhooks."""

@@ -1,0 +1,114 @@
+"""Server-sent events (the WHATWG's HTML standard, 9.2): the changes of series as they come."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from seriesgate.server.registry.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from seriesgate.server.changes.feed import ChangeFeed
+    from seriesgate.server.registry.store import Change
+
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment shows proxies and readers that the stream lives."""
+_RECONNECT_MS = 2000
+_COMMENT = ":\n\n"
+
+
+async def _always() -> bool:
+    return True
+
+
+async def events(
+    feed: ChangeFeed,
+    position: int,
+    *,
+    forgotten: int = 0,
+    allowed: Callable[[], Awaitable[bool]] = _always,
+    heartbeat: float = HEARTBEAT,
+) -> AsyncGenerator[str, None]:
+    """Give the stream's text from the change after `position` on, until the feed closes.
+
+    It ends as well when its reader is no longer `allowed`, which is asked before each batch. A
+    reader that was away until changes up to `forgotten` were deleted is told so by an event. Holds
+    no more than one batch of changes: what a reader has not taken stays in the database.
+    """
+    yield f"retry: {_RECONNECT_MS}\n\n"
+    if position < forgotten:
+        gap = f'{{"From":{position + 1},"To":{forgotten}}}'
+        yield f"id: {forgotten}\nevent: forgotten\ndata: {gap}\n\n"
+        position = forgotten
+    with feed.following():
+        while not feed.closing.is_set():
+            try:
+                # Waiting begins before reading: what comes in between must not go unnoticed.
+                news = asyncio.ensure_future(feed.wait(heartbeat))
+                try:
+                    changes = await feed.after(position)
+                    if not await allowed():
+                        return
+                    if changes:
+                        yield "".join(_event(change) for change in changes)
+                        position = changes[-1].sequence
+                    elif not await news:
+                        yield _COMMENT
+                finally:
+                    news.cancel()
+            except StoreUnavailable:
+                return  # the reader comes back, then or later
+
+
+def _event(change: Change) -> str:
+    # JSON has no line break of its own.
+    data = change.series.model_dump_json()
+    return f"id: {change.sequence}\nevent: {change.outcome.value}\ndata: {data}\n\n"
+
+
+class EventStreamResponse(Response):
+    """Sends a stream until it ends or the reader goes; then `finished` is called.
+
+    A reader that takes nothing is cut off by its connection (see `http.connection`).
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, pieces: AsyncGenerator[str, None], finished: Callable[[], None]) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no"})  # nginx would hold events back
+        del self.headers["content-length"]
+        self._pieces = pieces
+        self._finished = finished
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        writing = asyncio.ensure_future(self._write(send))
+        leaving = asyncio.ensure_future(_left(receive))
+        try:
+            await asyncio.wait([writing, leaving], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            writing.cancel()
+            await asyncio.gather(writing, leaving, return_exceptions=True)
+            self._finished()
+
+    async def _write(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        async with aclosing(self._pieces):  # it stops following at once when its reader goes
+            async for piece in self._pieces:
+                body = {"type": "http.response.body", "body": piece.encode(), "more_body": True}
+                await send(body)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

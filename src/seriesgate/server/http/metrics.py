@@ -1,0 +1,77 @@
+"""What the server counts and times, in Prometheus' form.
+
+No label takes a value from a request: routes are named by their patterns, methods by a short list.
+So the number of series is bounded, and none tells of a patient.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from seriesgate.server.registry.store import Outcome
+
+MEDIA_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class ServerMetrics:
+    """The metrics of one server process. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "seriesgate_server_requests",
+            "requests that were answered",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "seriesgate_server_request_seconds",
+            "from the head of a request to the end of its answer",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._reports = Counter(
+            "seriesgate_server_reports",
+            "reports that were accepted, by what each did to the row of its series",
+            ["outcome"],
+            registry=self._registry,
+        )
+        self._database_seconds = Histogram(
+            "seriesgate_server_database_seconds",
+            "transactions, from begin to commit",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        # To find a metric by its labels costs more than to count.
+        self._requests_of = cache(self._requests.labels)
+        self._request_seconds_of = cache(self._request_seconds.labels)
+        self._reports_of = cache(self._reports.labels)
+        self._database_seconds_of = cache(self._database_seconds.labels)
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request by the pattern of its route."""
+        known = method if method in _METHODS else "other"
+        self._requests_of(known, route, status).inc()
+        self._request_seconds_of(route).observe(seconds)
+
+    def report(self, outcome: Outcome) -> None:
+        """Count an accepted report."""
+        self._reports_of(outcome.value).inc()
+
+    def transaction(self, kind: str, seconds: float) -> None:
+        """Count a transaction: of kind `read` or `write`."""
+        self._database_seconds_of(kind).observe(seconds)
+
+    def exposition(self) -> bytes:
+        """Give all of it as `MEDIA_TYPE`."""
+        return generate_latest(self._registry)

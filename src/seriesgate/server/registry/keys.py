@@ -1,0 +1,83 @@
+"""The short forms of values that the database finds series by. Pure.
+
+DICOM limits each of these values (PS3.5 6.2), reports hardly do. A key is cut, so that an index of
+any database can hold it: PostgreSQL's takes rows of 2,704 bytes at most.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from seriesgate.server.registry.query import Attribute, OneOf, Wildcard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from seriesgate.server.registry.query import SeriesFilter
+
+KEY_LENGTH = 64
+_NAME_LENGTH = 200  # three components of 64 characters, and what stands between them
+_SEARCHED = (
+    Attribute.PATIENT_NAME,
+    Attribute.PATIENT_ID,
+    Attribute.ACCESSION_NUMBER,
+    Attribute.STUDY_DESCRIPTION,
+    Attribute.SERIES_DESCRIPTION,
+)
+_INDEXED = (*_SEARCHED, Attribute.BODY_PART, Attribute.MANUFACTURER)
+#: In no value: a report has no control characters.
+_BETWEEN = "\n"
+
+# Characters in the order of their code points; surrogates, in between, are none.
+_BEFORE_SURROGATES, _AFTER_SURROGATES, _LAST = "\ud7ff", "\ue000", "\U0010ffff"
+
+
+def key(attribute: Attribute, value: str) -> str:
+    """Give the form in which a value of `attribute`, or a pattern for it, is compared."""
+    match attribute:
+        case Attribute.PATIENT_NAME:
+            return folded(value.strip(" "))[:_NAME_LENGTH]
+        case Attribute.SERIES | Attribute.STUDY:
+            return value
+        case _:
+            return value.strip(" ")[:KEY_LENGTH]
+
+
+def folded(text: str) -> str:
+    """Give text in the form in which the case of letters makes no difference."""
+    return text.casefold()
+
+
+def search_text(row: Mapping[str, Any]) -> str:
+    """Give what a search for text looks into, case folded."""
+    return folded(_BETWEEN.join(row[attribute] for attribute in _SEARCHED))
+
+
+def indexed_text(row: Mapping[str, Any]) -> str:
+    """Give the texts that series are found by in the index of texts, case folded."""
+    return folded(_BETWEEN.join(row[attribute] for attribute in _INDEXED))
+
+
+def contained_texts(wanted: SeriesFilter) -> list[str]:
+    """Give texts that `indexed_text` contains of each series that is wanted; there may be more."""
+    texts = [wanted.text]
+    for condition in wanted.conditions:
+        if condition.attribute in _INDEXED:
+            match condition:
+                case OneOf(values=(value,)):
+                    texts.append(key(condition.attribute, value))
+                case Wildcard(pattern=pattern):
+                    texts += re.split(r"[*?]", key(condition.attribute, pattern))
+    return [folded(each) for each in texts]
+
+
+def after_prefix(prefix: str) -> str | None:
+    """Give the least text that comes after all that start with `prefix`, None if there is none."""
+    for end in range(len(prefix), 0, -1):
+        last = prefix[end - 1]
+        if last < _LAST:
+            following = _AFTER_SURROGATES if last == _BEFORE_SURROGATES else chr(ord(last) + 1)
+            return prefix[: end - 1] + following
+    return None

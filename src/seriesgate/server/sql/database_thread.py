@@ -1,0 +1,144 @@
+"""One thread for all work on a database, which commits waiting writes as a group.
+
+A commit that survives power loss waits for the disk, as long for one row as for a hundred. So the
+writes that arrive while one commit runs wait and go into the next, all of them: a lone client waits
+for nobody, and many clients share the wait for the disk. Nothing is delayed on purpose.
+
+The event loop never waits for the database: it awaits a future that this thread resolves, after
+the commit. The queue between them is bounded; when it is full the caller is told so at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from seriesgate.server.registry.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+
+class DatabaseThread(Generic[Item, Result]):
+    """Hands groups of items to `commit`, and runs other calls between them, all on one thread.
+
+    `commit` makes a group durable as a whole and gives, in the group's order, the result of each
+    item or the exception its caller shall get. Where it raises, the items are committed one by
+    one, so that an item the database chokes on spoils no other; not so for `StoreUnavailable`,
+    which is everybody's answer.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Item]], Sequence[Result | Exception]],
+        *,
+        max_waiting: int = 2_000,
+        max_group: int = 256,
+    ) -> None:
+        self._commit = commit
+        self._max_waiting = max_waiting
+        self._max_group = max_group
+        self._changed = threading.Condition()
+        self._writes: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._calls: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._thread.start()
+
+    async def write(self, item: Item) -> Result:
+        """Give the result of `item` once it is committed. StoreUnavailable: closed, or too busy."""
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._enqueue(self._writes, (item, future))
+        return await future
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run `function` on the thread, after the writes that wait now, and give its result."""
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._enqueue(self._calls, (function, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what waits and end the thread."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        await asyncio.to_thread(self._thread.join)
+
+    def _enqueue(self, queue: deque[T], job: T) -> None:
+        with self._changed:
+            if self._closing:
+                raise StoreUnavailable("the server is stopping")
+            if len(self._writes) + len(self._calls) >= self._max_waiting:
+                raise StoreUnavailable("too many requests are waiting for the database")
+            queue.append(job)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._writes or self._calls or self._closing)
+                writes = _take(self._writes, self._max_group)
+                calls = [] if self._writes else _take(self._calls, self._max_group)
+            if not writes and not calls:
+                return
+            if writes:
+                answers = self._commit_group([item for item, _ in writes])
+                _resolve([future for _, future in writes], answers)
+            for function, future in calls:
+                _resolve([future], [_outcome(function)])
+
+    def _commit_group(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        answers = _outcome(lambda: self._commit(items))
+        if not isinstance(answers, Exception):
+            return answers
+        if isinstance(answers, StoreUnavailable):
+            return [StoreUnavailable(*answers.args) for _ in items]
+        if len(items) == 1:
+            return [answers]
+        return [self._commit_group([item])[0] for item in items]
+
+
+def _take(queue: deque[T], most: int) -> list[T]:
+    return [queue.popleft() for _ in range(min(len(queue), most))]
+
+
+def _outcome(function: Callable[[], T]) -> T | Exception:
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - it is raised again where the result is awaited
+        return error
+
+
+def _resolve(
+    futures: Sequence[asyncio.Future[Result]], answers: Sequence[Result | Exception]
+) -> None:
+    """Tell the waiting tasks, with one wake-up of each event loop."""
+    by_loop: dict[
+        asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result | Exception]]
+    ] = {}
+    for future, answer in zip(futures, answers, strict=True):
+        by_loop.setdefault(future.get_loop(), []).append((future, answer))
+    for loop, resolved in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_set_all, resolved)
+        except RuntimeError:
+            _log.debug("the event loop ended before its answers came")
+
+
+def _set_all(resolved: Sequence[tuple[asyncio.Future[Result], Result | Exception]]) -> None:
+    for future, answer in resolved:
+        if future.done():  # its task was cancelled while it waited
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

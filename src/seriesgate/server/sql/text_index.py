@@ -1,0 +1,121 @@
+"""The index that finds the few series which contain a text: by its trigrams, three letters each.
+
+SQLite has FTS5 for it, PostgreSQL an inverted index (GIN) over an array of numbers, which needs no
+extension and no rights but those of the owner. Either gives series that may contain a text, by
+their `Number` in `series_index`; whether they do is for the query to try.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from sqlalchemy import ARRAY, Integer, Select, cast, column, func, literal, select, table, text
+
+from seriesgate.server.registry.store import DatabaseUnusable
+from seriesgate.server.sql.prepared import Prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection
+
+#: The table; SQLite has others for its own use whose names start with this one and `_`.
+TEXT_INDEX = "series_text"
+_TRIGRAM = 3
+_MOST_TRIGRAMS = 24
+_SIGN = 2**31
+
+_CREATE = {
+    "sqlite": (
+        # Without a copy of the texts, and without the places of the trigrams in them.
+        """CREATE VIRTUAL TABLE series_text USING fts5(
+            Text, content='', detail=none, columnsize=0, tokenize='trigram case_sensitive 1'
+        )""",
+    ),
+    "postgresql": (
+        'CREATE TABLE series_text ("Number" BIGINT PRIMARY KEY, "Trigrams" INTEGER[] NOT NULL)',
+        # What was written lately waits in a list, in KB, that every search reads as a whole.
+        """CREATE INDEX ix_series_text_trigrams ON series_text
+            USING gin ("Trigrams") WITH (gin_pending_list_limit = 256)""",
+    ),
+}
+_ADD = {
+    "sqlite": Prepared(text("INSERT INTO series_text (rowid, Text) VALUES (:number, :entry)")),
+    "postgresql": Prepared(text("INSERT INTO series_text VALUES (:number, :entry)")),
+}
+_FTS5_REMOVE = text(
+    "INSERT INTO series_text (series_text, rowid, Text) VALUES ('delete', :number, :entry)"
+)
+_REPLACE_TRIGRAMS = text('UPDATE series_text SET "Trigrams" = :entry WHERE "Number" = :number')
+
+
+def create_text_index(connection: Connection) -> None:
+    """Make the index, empty. Raises DatabaseUnusable where SQLite was built without it."""
+    if connection.dialect.name == "sqlite":
+        _require_trigrams(connection)
+    for statement in _CREATE[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
+
+
+def add_texts(connection: Connection, texts: Mapping[int, str]) -> None:
+    """Enter the texts of new series, by their numbers."""
+    dialect = connection.dialect.name
+    entries = [{"number": each, "entry": _entry(dialect, texts[each])} for each in sorted(texts)]
+    _ADD[dialect].run(connection, *entries)
+
+
+def replace_text(connection: Connection, number: int, before: str, after: str) -> None:
+    """Enter the text that a series has now; `before` is exactly what was entered for it."""
+    dialect = connection.dialect.name
+    entry = {"number": number, "entry": _entry(dialect, after)}
+    if dialect == "sqlite":
+        connection.execute(_FTS5_REMOVE, {"number": number, "entry": before})
+        _ADD[dialect].run(connection, entry)
+    else:
+        connection.execute(_REPLACE_TRIGRAMS, entry)
+
+
+def numbers_with(dialect: str, texts: Iterable[str]) -> Select[Any] | None:
+    """Give the query for the numbers of series that may contain all these texts.
+
+    None where no text has three letters.
+    """
+    found = sorted({trigram for each in texts for trigram in _trigrams(each)})[:_MOST_TRIGRAMS]
+    if not found:
+        return None
+    if dialect == "sqlite":
+        match = " AND ".join('"' + each.replace('"', '""') + '"' for each in found)
+        index = table(TEXT_INDEX, column("rowid", Integer))
+        is_match = column(TEXT_INDEX).op("MATCH", is_comparison=True)(match)
+        return select(index.c.rowid).where(is_match)
+    index = table(TEXT_INDEX, column("Number", Integer), column("Trigrams", ARRAY(Integer)))
+    wanted = cast(literal([_number(each) for each in found], ARRAY(Integer)), ARRAY(Integer))
+    return select(index.c.Number).where(index.c.Trigrams.op("@>", is_comparison=True)(wanted))
+
+
+def _require_trigrams(connection: Connection) -> None:
+    version = func.sqlite_version()
+    has_fts5 = connection.scalar(select(func.sqlite_compileoption_used("ENABLE_FTS5")))
+    release = tuple(int(part) for part in str(connection.scalar(select(version))).split(".")[:2])
+    if not has_fts5 or release < (3, 34):
+        raise DatabaseUnusable(
+            "this Python's SQLite has no full-text search by trigrams (FTS5, since 3.34); install "
+            "a Python with a newer SQLite, or use PostgreSQL"
+        )
+
+
+def _entry(dialect: str, given: str) -> str | list[int]:
+    if dialect == "sqlite":
+        return given
+    return sorted({_number(each) for each in _trigrams(given)})
+
+
+def _trigrams(given: str) -> set[str]:
+    return {given[at : at + _TRIGRAM] for at in range(len(given) - _TRIGRAM + 1)}
+
+
+def _number(trigram: str) -> int:
+    """Give a number of 32 bits with a sign. Some trigrams share one, which costs a try."""
+    number = crc32(trigram.encode())
+    return number - 2**32 if number >= _SIGN else number

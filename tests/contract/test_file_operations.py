@@ -58,6 +58,24 @@ def test_writes_at_offsets_leave_zeros_between_and_replace(files):
     assert read(files, "a") == b"head\0\0Tail"
 
 
+def test_what_is_at_an_offset_is_read_whatever_was_read_before(files):
+    fd = files.open("a", os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    files.pwrite(fd, b"0123456789", 0)
+    assert files.pread(fd, 4, 3) == b"3456"
+    assert files.pread(fd, 4, 8) == b"89"
+    assert files.pread(fd, 4, 10) == b""
+    assert files.read(fd, 2) == b"01"
+    files.close(fd)
+
+
+def test_what_is_written_synchronously_is_read_by_others(files):
+    write(files, "a", b"0123456789")
+    fd = files.open("a", os.O_RDWR | os.O_DSYNC)
+    assert files.pwrite(fd, b"xy", 3) == 2
+    files.close(fd)
+    assert read(files, "a") == b"012xy56789"
+
+
 def test_file_is_created_once(files):
     write(files, "a")
     with failure(errno.EEXIST):

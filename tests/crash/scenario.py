@@ -38,7 +38,7 @@ class Serve(NamedTuple):
 
 Step: TypeAlias = "Send | Pass | Serve"
 
-A, B, C = "1.2.1", "1.2.2", "1.2.3"
+A, B, C, D = "1.2.1", "1.2.2", "1.2.3", "1.2.4"
 DAY: tuple[Step, ...] = (
     Serve((Answer.DOWN, Answer.LOST)),
     Send(A, 1),
@@ -58,6 +58,8 @@ DAY: tuple[Step, ...] = (
     Send(C, 2),
     Pass(120.0),
     Send(C, 1),
+    # More than the write-ahead log takes before the first of them are synced.
+    *(Send(D, number) for number in range(1, 6)),
     Pass(2.0),
 )
 

@@ -45,6 +45,8 @@ class File:
         full = self.content
         if full == self.durable:
             return [full]
+        if len(full) == len(self.durable):
+            return self._remains_of_overwriting()
         return list(
             dict.fromkeys(
                 (
@@ -59,6 +61,25 @@ class File:
                 )
             )
         )
+
+    def _remains_of_overwriting(self) -> list[bytes]:
+        """Return what may be left where nothing was added: of each sector, what was or what is."""
+        old, new = self.durable, self.content
+        changed = [
+            at
+            for at in range(0, len(new), _SECTOR)
+            if old[at : at + _SECTOR] != new[at : at + _SECTOR]
+        ]
+        half = len(changed) // 2
+        kept = [changed[:0], changed, changed[:1], changed[-1:], changed[:half], changed[half:]]
+        return list(dict.fromkeys(_mixed(old, new, sectors) for sectors in kept))
+
+
+def _mixed(old: bytes, new: bytes, sectors: list[int]) -> bytes:
+    mixed = bytearray(old)
+    for at in sectors:
+        mixed[at : at + _SECTOR] = new[at : at + _SECTOR]
+    return bytes(mixed)
 
 
 @dataclass(eq=False, slots=True)
@@ -241,6 +262,7 @@ class ProcessFiles:
         self._disk = disk
         self._before = before or (lambda _operation: None)
         self._open: dict[int, tuple[Node, list[int]]] = {}
+        self._synchronous: set[int] = set()
         self._numbers = itertools.count(3)
 
     def open_count(self) -> int:
@@ -266,6 +288,8 @@ class ProcessFiles:
             raise _error(errno.EISDIR)
         fd = next(self._numbers)
         self._open[fd] = (node, [0])
+        if flags & os.O_DSYNC == os.O_DSYNC:
+            self._synchronous.add(fd)
         return fd
 
     def close(self, fd: int, /) -> None:
@@ -299,7 +323,19 @@ class ProcessFiles:
         before = node.content[:offset].ljust(offset, b"\0")
         node.content = before + bytes(data[:length]) + node.content[offset + length :]
         node.modified = self._disk.now()
+        if fd in self._synchronous:
+            self._before("dsync")
+            end = offset + length
+            before = node.durable[:offset].ljust(offset, b"\0")
+            node.durable = before + node.content[offset:end] + node.durable[end:]
         return length
+
+    def pread(self, fd: int, length: int, offset: int, /) -> bytes:
+        self._before("pread")
+        node = self._node(fd)
+        if isinstance(node, Folder):
+            raise _error(errno.EISDIR)
+        return node.content[offset : offset + length]
 
     def fsync(self, fd: int, /) -> None:
         self._before("fsync")

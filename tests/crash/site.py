@@ -52,9 +52,12 @@ if TYPE_CHECKING:
     from seriesgate.server.registry.store import StoredSeries
 
 STATE = "/state"
+LOG = f"{STATE}/write-ahead/"
 #: In each data set, and to be found nowhere else.
 SECRET = "SECRET"
 QUIET_PERIOD = 1.0
+#: Of the write-ahead log: a few small instances, so that checkpoints come often.
+SEGMENT_SIZE = 12 * 1024
 #: Longer than all that a start has to do with a server that is right: two rounds of retention.
 LONG = 130.0
 #: What a gateway stops with, by design, for the next start to go on.
@@ -88,7 +91,7 @@ class Fault(Enum):
             case Fault.EMFILE:
                 return operation in {"create", "open", "listdir"}
             case Fault.ENOSPC:
-                return operation in {"create", "pwrite", "mkdir", "rename", "fsync"}
+                return operation in {"create", "pwrite", "mkdir", "rename", "fsync", "dsync"}
         return True
 
 
@@ -299,7 +302,15 @@ class Gateway:
         files = ProcessFiles(site.disk, self.process.step)
         journal = cast("Journal", WatchedJournal(site.journal, self.process))
         scanners = HeaderScanners()
-        self.spool = FileSpool(Path(STATE), site.durability, scanners, site.min_free_bytes, files)
+        self.spool = FileSpool(
+            Path(STATE),
+            site.durability,
+            scanners,
+            site.min_free_bytes,
+            files,
+            in_background=lambda checkpoint: checkpoint(),
+            segment_size=SEGMENT_SIZE,
+        )
         self.files = files
         self.totals = GatewayTotals()
         self.intake = Intake(

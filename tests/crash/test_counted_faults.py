@@ -40,6 +40,7 @@ def test_without_a_fault_everything_is_acknowledged_and_delivered_or_a_dead_lett
     assert {uid: row.InstancesInSeries for uid, row in site.server.rows.items()} == {
         "1.2.1": 3,
         "1.2.2": 1,
+        "1.2.4": 5,
     }
     assert [letter.instances for letter in site.journal.dead_letters()] == [2]
     assert len(process.operations) > 150

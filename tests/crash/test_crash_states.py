@@ -16,8 +16,9 @@ import pytest
 from tests.crash.recovery import check
 from tests.crash.scenario import play
 from tests.crash.simulated_disk import ProcessFiles
-from tests.crash.site import Process, Site
+from tests.crash.site import SEGMENT_SIZE, Process, Site
 
+from seriesgate.adapters.spool import incoming_file
 from seriesgate.adapters.spool.file_spool import Durability
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class Moment:
 def crash_states(states_at_once: int) -> list[tuple[int, Moment, list[Image]]]:
     """Play a day, and return what may be left of the disk at each of its operations.
 
-    What was left at the operation before as well is not returned again.
+    What was left at the operation before as well is not returned again, unless a sender was told
+    something meanwhile that makes it a loss.
     """
     site = Site()
     found: list[tuple[int, Moment, list[Image]]] = []
@@ -63,7 +65,8 @@ def crash_states(states_at_once: int) -> list[tuple[int, Moment, list[Image]]]:
         new = [image for image in images if frozenset(image.items()) not in before]
         is_told = bool(found) and found[-1][1].ledger.acknowledged != site.ledger.acknowledged
         if new or is_told:
-            found.append((len(process.operations) + 1, Moment(site), new or images))
+            left = images if is_told else new
+            found.append((len(process.operations) + 1, Moment(site), left))
         before = seen
 
     process = Process(watch=watch)
@@ -87,6 +90,14 @@ def check_all(states: list[tuple[int, Moment, list[Image]]]) -> None:
                 raise
 
 
+@pytest.fixture(params=["logged", "direct"])
+def way(request, monkeypatch):
+    """Have instances become durable in the write-ahead log, as small ones do, or by themselves."""
+    if request.param == "direct":
+        monkeypatch.setattr(incoming_file, "SMALL", 0)
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.fault("F3")
 def test_nothing_acknowledged_is_lost_with_the_power():
     states = crash_states(100 if EXHAUSTIVE else 3)
@@ -96,16 +107,30 @@ def test_nothing_acknowledged_is_lost_with_the_power():
 
 
 @pytest.mark.parametrize("is_folder", [False, True], ids=["file", "folder"])
+@pytest.mark.usefixtures("way")
 @pytest.mark.fault("F3")
 def test_missing_sync_is_found(monkeypatch, is_folder):
     """The proof of the proof: a gateway that leaves out one kind of sync does lose instances."""
     sync = ProcessFiles.fsync
 
     def forgetful(files: ProcessFiles, fd: int, /) -> None:
-        if files.is_folder(fd) is not is_folder:
+        is_of_log = not files.is_folder(fd) and files.fstat(fd).st_size == SEGMENT_SIZE
+        if is_of_log or files.is_folder(fd) is not is_folder:
             sync(files, fd)
 
     monkeypatch.setattr(ProcessFiles, "fsync", forgetful)
+    with pytest.raises(AssertionError, match="I1"):
+        check_all(crash_states(2))
+
+
+@pytest.mark.fault("F3")
+def test_missing_sync_of_the_write_ahead_log_is_found(monkeypatch):
+    open_file = ProcessFiles.open
+
+    def forgetful(files: ProcessFiles, path: str, flags: int, mode: int = 0o777, /) -> int:
+        return open_file(files, path, flags & ~os.O_DSYNC, mode)
+
+    monkeypatch.setattr(ProcessFiles, "open", forgetful)
     with pytest.raises(AssertionError, match="I1"):
         check_all(crash_states(2))
 

@@ -23,7 +23,8 @@ COPY = copy_of(SOP, CONTENT)
 
 
 def spool_in(folder: Path) -> FileSpool:
-    return FileSpool(folder, Durability.POWER, HeaderScanners())
+    # With a write-ahead log, what is damaged there too soon is written anew.
+    return FileSpool(folder, Durability.PROCESS, HeaderScanners())
 
 
 def store(folder: Path) -> Path:

@@ -16,6 +16,7 @@ from tests.unit.upper_layer import wire
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
+from seriesgate.adapters.spool.incoming_file import SMALL
 from seriesgate.adapters.state_folder import StateFolder, StateFolderUnusable
 from seriesgate.gateway.intake import Intake
 from seriesgate.listener import ListenError
@@ -95,10 +96,13 @@ def test_other_instance_than_the_command_names_is_stored_with_a_warning(receiver
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EMFILE])
 @pytest.mark.fault("F4", "F6")
 def test_failing_disk_is_a700_and_the_next_instance_works(tmp_path, failing, error):
+    # A small instance is synced in the write-ahead log, a large one by itself.
+    large = mr_data_set(sop="1.2.3.4", series="1.2", pixels=SMALL)
+    content = large if failing == "os.fsync" else None
     with running_receiver(tmp_path, durability=Durability.POWER) as receiver:
         with closing(receiver.associate()) as peer:
             with mock.patch(failing, side_effect=OSError(error, "fault")):
-                assert peer.store() == 0xA700
+                assert peer.store(data_set=content) == 0xA700
             assert receiver.files() == []
             assert receiver.incoming() == []
             assert receiver.intake.open_counts() == (0, 0)
@@ -111,7 +115,7 @@ def test_bug_in_the_receiver_is_0110_for_one_instance_and_names_no_patient(recei
     target = {
         "begin": (Intake, "begin"),
         "write": (HeaderScanner, "feed"),
-        "finish": (FileSpool, "_claim"),
+        "finish": (FileSpool, "_publish"),
     }[place]
     with closing(receiver.associate()) as peer:
         with mock.patch.object(*target, side_effect=ZeroDivisionError("Doe^Jane")):

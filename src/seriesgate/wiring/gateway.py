@@ -90,6 +90,7 @@ async def run_gateway(
             raise MustStop(str(_first(failures))) from failures
         finally:
             await journal_thread(journal.close)
+            await file_thread(spool.close)
 
 
 class _Gateway:

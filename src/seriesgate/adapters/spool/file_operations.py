@@ -50,7 +50,10 @@ class FileOperations(Protocol):
         """Return up to `length` bytes; none at the end."""
 
     def pwrite(self, fd: int, data: bytes | memoryview, offset: int, /) -> int:
-        """Write at an offset; return how many bytes were written."""
+        """Write at an offset; return how many bytes were written, durable ones with O_DSYNC."""
+
+    def pread(self, fd: int, length: int, offset: int, /) -> bytes:
+        """Return up to `length` bytes from an offset; fewer only at the end."""
 
     def fsync(self, fd: int, /) -> None:
         """Return once the file or folder is durable."""

@@ -2,6 +2,7 @@
 
     <state>/incoming/<number>                                 under way; removed at start
     <state>/spool/<hash of series>/<hash of instance>.dcm     complete, or absent
+    <state>/write-ahead/<number>                              small ones are durable here at first
     <state>/quarantine/<number>                               found in the spool, and not whole
 
 No name is made of anything that came over the network: UIDs are hashed, and live in the files. The
@@ -25,8 +26,11 @@ from typing import TYPE_CHECKING
 
 from seriesgate.adapters.spool.free_space import FreeSpace
 from seriesgate.adapters.spool.incoming_file import IncomingPart10File
+from seriesgate.adapters.spool.log_segment import write_all
 from seriesgate.adapters.spool.names import file_name, folder_name
 from seriesgate.adapters.spool.part10 import FileMeta, NotPart10
+from seriesgate.adapters.spool.quarantine import Quarantine
+from seriesgate.adapters.spool.spool_folder import SpoolFolder, sync_folder
 from seriesgate.adapters.spool.spooled_file import (
     FileUnreadable,
     SpooledFile,
@@ -34,6 +38,7 @@ from seriesgate.adapters.spool.spooled_file import (
     is_same_data_set,
     judged_errors,
 )
+from seriesgate.adapters.spool.write_ahead_log import SEGMENT_SIZE, WriteAheadLog
 from seriesgate.adapters.state_folder import StateFolderUnusable
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance, InstanceCopy
@@ -51,16 +56,21 @@ _log = logging.getLogger(__name__)
 class Durability(StrEnum):
     """What an acknowledged instance survives."""
 
-    #: A power failure: file and folder are synced before the acknowledgement.
+    #: A power failure: synced to the disk before the acknowledgement.
     POWER = "power"
     #: A crash of the program, not of the machine: written to the page cache.
     PROCESS = "process"
 
 
+def _on_a_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="checkpoint", daemon=True).start()
+
+
 class FileSpool:
     """Implements `InstanceSpool` in the folder `state_dir`, which the caller has locked.
 
-    `files` are the file operations, those of `os` but in tests. Raises StateFolderUnusable.
+    `files` are the file operations, those of `os` but in tests; `in_background` and `segment_size`
+    are those of the write-ahead log. Raises StateFolderUnusable.
     """
 
     def __init__(
@@ -70,30 +80,41 @@ class FileSpool:
         scanner_for: Callable[[str], HeaderScanner],
         min_free_bytes: int = 0,
         files: FileOperations = os,
+        *,
+        in_background: Callable[[Callable[[], None]], None] = _on_a_thread,
+        segment_size: int = SEGMENT_SIZE,
     ) -> None:
-        self._root = str(state_dir / "spool")
+        self._folder = SpoolFolder(files, str(state_dir / "spool"))
         self._incoming = str(state_dir / "incoming")
-        self._quarantine = str(state_dir / "quarantine")
         self._is_synced = durability is Durability.POWER
         self._scanner_for = scanner_for
         self._files = files
         self._space = FreeSpace(files, str(state_dir), min_free_bytes)
+        self._quarantine = Quarantine(files, str(state_dir / "quarantine"))
         self._numbers = itertools.count()
-        # Guards the names in the spool: what exists, what is made, what is removed.
-        self._names = threading.Condition()
-        # Names that exist, but are not synced yet.
-        self._unsynced: set[str] = set()
-        self._synced_folders: set[str] = set()
+        log_folder = str(state_dir / "write-ahead")
         try:
-            for folder in (self._incoming, self._root, self._quarantine):
+            for folder in (self._incoming, self._folder.path, self._quarantine.path, log_folder):
                 with suppress(FileExistsError):
                     files.mkdir(folder, 0o700)
             if self._is_synced:
-                self._sync(str(state_dir))
+                sync_folder(files, str(state_dir))
             for name in files.listdir(self._incoming):
                 files.unlink(f"{self._incoming}/{name}")
+            self._log = WriteAheadLog(
+                log_folder,
+                self._folder.path,
+                files,
+                self._write_anew,
+                is_used=self._is_synced,
+                in_background=in_background,
+                segment_size=segment_size,
+            )
+            restored = self._log.recover(self._is_whole)
         except OSError as error:
             raise StateFolderUnusable.because(state_dir, error) from error
+        if restored:
+            _log.info("%d files of the spool are written anew from the write-ahead log", restored)
 
     def has_room(self) -> bool:
         """Return whether instances can be stored now, as far as the volume is concerned."""
@@ -110,12 +131,14 @@ class FileSpool:
     def quarantine_count(self) -> int:
         """Return how many entries are in the quarantine. Raises SpoolUnavailable."""
         with _mapped_errors():
-            return len(self._files.listdir(self._quarantine))
+            return self._quarantine.count()
 
     def create(self, request: StoreRequest) -> IncomingFile:
         """Begin to receive an instance. Raises SpoolUnavailable."""
-        with _mapped_errors():
+        try:
             is_low = self._space.was_low()
+        except OSError as error:
+            raise _unavailable(error) from error
         if is_low:
             raise SpoolUnavailable("the disk of the spool is nearly full (gateway.min_free_bytes)")
         meta = FileMeta(
@@ -125,11 +148,11 @@ class FileSpool:
             source_ae_title=request.calling_ae_title,
         )
         path = f"{self._incoming}/{next(self._numbers)}"
-        return IncomingPart10File(self._files, path, meta, self._publish, is_synced=self._is_synced)
+        return IncomingPart10File(self._files, path, meta, self._publish)
 
     def path_of(self, series_instance_uid: str, copy: InstanceCopy) -> Path:
         """Return where a kept copy of an instance is, or was."""
-        return Path(self._folder_of(series_instance_uid), file_name(copy))
+        return Path(self._folder.path_of(_name(series_instance_uid, copy)))
 
     def is_damaged(self, series_instance_uid: str, copy: InstanceCopy) -> bool:
         """Read a copy again; one that is not what was received goes to the quarantine.
@@ -142,7 +165,7 @@ class FileSpool:
             try:
                 if not is_damaged(self._files, path):
                     return False
-                self._move_to_quarantine(path)
+                self._quarantine.take(path)
             except FileNotFoundError:
                 return False
             except FileUnreadable:
@@ -151,13 +174,18 @@ class FileSpool:
 
     def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
         """Remove what is delivered, and the folder once it is empty. What is gone is no error."""
-        folder = self._folder_of(series_instance_uid)
-        for copy in copies:
-            with suppress(FileNotFoundError):
-                self._files.unlink(f"{folder}/{file_name(copy)}")
-        with self._names, suppress(OSError):
-            self._files.rmdir(folder)
-            self._synced_folders.discard(folder)
+        folder = folder_name(series_instance_uid)
+        names = [f"{folder}/{file_name(copy)}" for copy in copies]
+        logged = self._log.take(names)
+        self._folder.remove(folder, names)
+        if logged:
+            # What has no record any more must not come again: its content may not be on the disk.
+            self._folder.sync_removal(folder)
+            self._log.void(logged)
+
+    def close(self) -> None:
+        """Let go of the files that are open. Nothing is to be received any more."""
+        self._log.close()
 
     def recover(self) -> Iterator[Instance]:
         """Yield every instance in the spool; what is not one goes to the quarantine.
@@ -174,7 +202,7 @@ class FileSpool:
                 except FileUnreadable:
                     unreadable += 1
                 except (NotPart10, HeaderUnreadable):
-                    self._move_to_quarantine(path)
+                    self._quarantine.take(path)
                     quarantined += 1
         if unreadable:
             _log.error(
@@ -186,79 +214,78 @@ class FileSpool:
             _log.error(
                 "%d entries of the spool are damaged or not ours: they are in %s, and not counted",
                 quarantined,
-                self._quarantine,
+                self._quarantine.path,
             )
 
-    def _publish(self, temporary: str, header: InstanceHeader, digest: bytes) -> KeptAs:
-        """Give a finished and synced file its name, never over another, and sync the folder.
+    def _publish(self, file: IncomingPart10File, header: InstanceHeader) -> KeptAs:
+        """Make a finished file durable and give it its name, never over another.
 
         When this returns, the instance may be acknowledged. Raises OSError; then it has no name.
         """
-        folder = self._folder_of(header.series_instance_uid)
-        path = f"{folder}/{file_name(InstanceCopy(header.sop_instance_uid, digest))}"
-        while not self._claim(temporary, folder, path):
+        name = _name(header.series_instance_uid, InstanceCopy(header.sop_instance_uid, file.digest))
+        while not self._folder.claim(name):
             # Nothing is removed from under a comparison but by a release: then the name is free.
+            file.write_out()
             with suppress(FileNotFoundError):
-                if not is_same_data_set(self._files, temporary, path):
+                if not is_same_data_set(self._files, file.path, self._folder.path_of(name)):
                     raise FileExistsError(errno.EEXIST, "another content has the same digest")
-                self._files.unlink(temporary)
+                file.discard()
                 return KeptAs.REPEATED
-        if self._is_synced:
-            self._sync_name(folder, path)
+        try:
+            self._make_durable(file, name)
+        finally:
+            self._folder.give_back(name)
         return KeptAs.NEW
 
-    def _sync_name(self, folder: str, path: str) -> None:
+    def _make_durable(self, file: IncomingPart10File, name: str) -> None:
+        """Do what the promise behind a C-STORE Success takes, in the order that it takes.
+
+        Either the content is synced in the write-ahead log, and then the file gets its name; or the
+        file is synced, gets its name, and then the folder is synced. Without a promise for the loss
+        of power, it just gets its name.
+        """
+        entry = None
+        if self._is_synced and file.content is not None:
+            entry = self._log.append(name, file.content)
         try:
-            self._sync_folder(folder)
-        except OSError:
-            # Whether the name will last is not known: the file must not be met by a resend.
-            with suppress(OSError):
-                self._files.unlink(path)
+            file.write_out()
+            if self._is_synced and entry is None:
+                file.sync()
+            file.close()
+            self._folder.rename(file.path, name)
+        except BaseException:
+            if entry is not None:
+                self._log.void([entry])
             raise
-        finally:
-            with self._names:
-                self._unsynced.discard(path)
-                self._names.notify_all()
+        if entry is not None:
+            self._log.named(entry)
+        elif self._is_synced:
+            self._folder.sync_name(name)
 
-    def _claim(self, temporary: str, folder: str, path: str) -> bool:
-        """Rename the file; False if the name is taken, by a file that will last."""
-        with self._names:
-            while path in self._unsynced:
-                self._names.wait()
-            try:
-                self._files.lstat(path)
-            except FileNotFoundError:
-                pass
-            else:
-                return False
-            try:
-                self._files.rename(temporary, path)
-            except FileNotFoundError:
-                self._files.mkdir(folder, 0o700)
-                self._files.rename(temporary, path)
-            if self._is_synced:
-                self._unsynced.add(path)
-            return True
-
-    def _sync_folder(self, folder: str) -> None:
-        if folder not in self._synced_folders:
-            self._sync(self._root)
-            self._synced_folders.add(folder)
-        self._sync(folder)
-
-    def _sync(self, folder: str) -> None:
-        fd = self._files.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    def _is_whole(self, name: str) -> bool:
+        """Return whether a file is there, and what was received."""
         try:
-            self._files.fsync(fd)
+            return not is_damaged(self._files, self._folder.path_of(name))
+        except (FileNotFoundError, FileUnreadable):
+            return False
+
+    def _write_anew(self, name: str, content: bytes) -> None:
+        """Give a file of the spool its content again, whatever is there. Raises OSError."""
+        path = f"{self._incoming}/{next(self._numbers)}"
+        fd = self._files.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(self._files, fd, content, 0)
         finally:
             self._files.close(fd)
-
-    def _folder_of(self, series_instance_uid: str) -> str:
-        return f"{self._root}/{folder_name(series_instance_uid)}"
+        try:
+            self._folder.rename(path, name)
+        except IsADirectoryError:
+            self._quarantine.take(self._folder.path_of(name))
+            self._folder.rename(path, name)
 
     def _entries(self) -> Iterator[str]:
-        for name in self._files.listdir(self._root):
-            folder = f"{self._root}/{name}"
+        for name in self._files.listdir(self._folder.path):
+            folder = self._folder.path_of(name)
             try:
                 if stat.S_ISDIR(self._files.lstat(folder).st_mode):
                     yield from (f"{folder}/{entry}" for entry in self._files.listdir(folder))
@@ -281,15 +308,9 @@ class FileSpool:
             raise NotPart10("its name is not that of its content")
         return instance
 
-    def _move_to_quarantine(self, path: str) -> None:
-        """Move an entry out of the way, whatever it is: a link is moved, not followed."""
-        number = len(self._files.listdir(self._quarantine))
-        with self._names, suppress(FileNotFoundError):
-            while True:
-                target = f"{self._quarantine}/{number}"
-                self._files.lstat(target)
-                number += 1
-        self._files.rename(path, target)
+
+def _name(series_instance_uid: str, copy: InstanceCopy) -> str:
+    return f"{folder_name(series_instance_uid)}/{file_name(copy)}"
 
 
 @contextmanager
@@ -297,4 +318,8 @@ def _mapped_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SpoolUnavailable(f"cannot use the spool: {error.strerror}") from error
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: OSError) -> SpoolUnavailable:
+    return SpoolUnavailable(f"cannot use the spool: {error.strerror}")

@@ -1,4 +1,4 @@
-"""One instance on its way into the spool: a temporary file that grows as the data set arrives."""
+"""One instance on its way into the spool: in memory while it is small, then a temporary file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from seriesgate.adapters.spool.log_segment import write_all
 from seriesgate.adapters.spool.part10 import (
     SEAL_SIZE,
     ContentDigest,
@@ -22,14 +23,16 @@ if TYPE_CHECKING:
     from seriesgate.gateway.ports import KeptAs
     from seriesgate.series.model import InstanceHeader
 
+#: Data sets up to this size, in bytes, are written in one piece; for larger ones it gains nothing.
+SMALL = 64 * 1024
 _OPEN = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class IncomingPart10File:
-    """Implements `IncomingFile`: the data set bit for bit as it comes, then the head before it.
+    """Implements `IncomingFile`: the data set bit for bit as it comes, with a head before it.
 
     The head is written last, with size and digest of the data set: only a file that is whole has
-    one. `publish` moves the finished temporary file to its place.
+    one. `publish` makes the finished instance durable, and moves its file to its place.
     """
 
     def __init__(
@@ -37,71 +40,79 @@ class IncomingPart10File:
         files: FileOperations,
         path: str,
         meta: FileMeta,
-        publish: Callable[[str, InstanceHeader, bytes], KeptAs],
-        *,
-        is_synced: bool,
+        publish: Callable[[IncomingPart10File, InstanceHeader], KeptAs],
     ) -> None:
         self.size = 0
         self.digest = b""
+        self.path = path
+        #: The whole file, once it is finished, if it is a small one.
+        self.content: bytes | None = None
         self._files = files
-        self._path = path
         self._head_to_seal = encode_head_to_seal(meta)
         self._head_size = len(self._head_to_seal) + SEAL_SIZE
-        self._content = ContentDigest(meta.transfer_syntax_uid)
+        self._digest = ContentDigest(meta.transfer_syntax_uid)
         self._publish = publish
-        self._is_synced = is_synced
-        try:
-            self._fd = files.open(path, _OPEN, 0o600)
-        except OSError as error:
-            raise SpoolUnavailable(
-                f"cannot create a file in the spool: {error.strerror}"
-            ) from error
+        # The data set so far; empty once there is a file.
+        self._pieces: list[bytes] = []
+        self._fd = -1
 
     def write(self, fragment: bytes | memoryview) -> None:
         """Append a fragment. Raises SpoolUnavailable."""
+        size = self.size + len(fragment)
         try:
-            self._write_at(self._head_size + self.size, fragment)
+            if size <= SMALL:
+                self._pieces.append(bytes(fragment))
+            else:
+                if self._fd < 0:
+                    self._open(b"".join(self._pieces), self._head_size)
+                    self._pieces = []
+                write_all(self._files, self._fd, fragment, self._head_size + self.size)
         except OSError as error:
             raise SpoolUnavailable(f"cannot write to the spool: {error.strerror}") from error
-        self._content.update(fragment)
-        self.size += len(fragment)
+        self._digest.update(fragment)
+        self.size = size
 
     def keep(self, header: InstanceHeader) -> KeptAs:
-        """Make the file part of the spool. Raises SpoolUnavailable.
-
-        This order is the promise behind a C-STORE Success: the file is whole and synced, then it
-        gets its name, then the folder is synced (`publish`). Only then may it be acknowledged.
-        """
-        self.digest = self._content.digest()
+        """Make the file part of the spool, as durable as it promises. Raises SpoolUnavailable."""
+        self.digest = self._digest.digest()
+        head = self._head_to_seal + Seal(self.size, self.digest).to_bytes()
         try:
-            self._write_at(0, self._head_to_seal + Seal(self.size, self.digest).to_bytes())
-            if self._is_synced:
-                self._files.fsync(self._fd)
-            fd, self._fd = self._fd, -1
-            self._files.close(fd)
-            return self._publish(self._path, header, self.digest)
+            if self._fd < 0:
+                self.content = b"".join((head, *self._pieces))
+                self._pieces = []
+            else:
+                write_all(self._files, self._fd, head, 0)
+            return self._publish(self, header)
         except OSError as error:
-            # A failed fsync is final for this file: the kernel has dropped what it could not write,
-            # and a second fsync would succeed without it.
+            # A failed sync is final for this file: the kernel has dropped what it could not write,
+            # and a second one would succeed without it.
             self.discard()
             raise SpoolUnavailable(f"cannot store in the spool: {error.strerror}") from error
 
+    def write_out(self) -> None:
+        """Have all of the finished instance in its file, a small one too. Raises OSError."""
+        if self._fd < 0 and self.content is not None:
+            self._open(self.content, 0)
+
+    def sync(self) -> None:
+        """Make what was written durable. Raises OSError."""
+        self._files.fsync(self._fd)
+
+    def close(self) -> None:
+        """Close the file, which stays. Raises OSError."""
+        fd, self._fd = self._fd, -1
+        self._files.close(fd)
+
     def discard(self) -> None:
         """Close and remove the temporary file, if it is still there."""
+        self._pieces = []
         with suppress(OSError):
             if self._fd >= 0:
-                fd, self._fd = self._fd, -1
-                self._files.close(fd)
+                self.close()
         with suppress(OSError):
-            self._files.unlink(self._path)
+            self._files.unlink(self.path)
 
-    def _write_at(self, offset: int, data: bytes | memoryview) -> None:
-        written = self._files.pwrite(self._fd, data, offset)
-        if written < len(data):
-            self._write_rest(offset + written, memoryview(data)[written:])
-
-    def _write_rest(self, offset: int, data: memoryview) -> None:
-        while data:
-            written = self._files.pwrite(self._fd, data, offset)
-            offset += written
-            data = data[written:]
+    def _open(self, data: bytes, offset: int) -> None:
+        self._fd = self._files.open(self.path, _OPEN, 0o600)
+        if data:
+            write_all(self._files, self._fd, data, offset)

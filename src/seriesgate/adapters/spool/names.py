@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from seriesgate.series.model import InstanceCopy
 
 
+@lru_cache(maxsize=256)
 def folder_name(series_instance_uid: str) -> str:
     """Return the name of the folder of a series."""
     return _hash(series_instance_uid.encode())

@@ -1,0 +1,383 @@
+"""The write-ahead log by itself: what it brings back, when it has room, what it does on errors."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.crash.simulated_disk import File, ProcessFiles, ShortWrite, SimulatedDisk
+from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE, mr_data_set
+from tests.examples import header
+
+from seriesgate.adapters.data_set.header_scanner import HeaderScanners
+from seriesgate.adapters.spool.file_spool import Durability, FileSpool
+from seriesgate.adapters.spool.log_record import BLOCK, encode_record
+from seriesgate.adapters.spool.write_ahead_log import WriteAheadLog
+from seriesgate.gateway.ports import SpoolUnavailable, StoreRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT, LOG = "/spool", "/log"
+FOLDER = "f" * 32
+#: A head, and two records of one block.
+TWO = 3 * BLOCK
+
+
+def name(number: int) -> str:
+    return f"{FOLDER}/{number:032x}.dcm"
+
+
+class Harness:
+    """A log on a simulated disk. Checkpoints wait in `waiting` until they are run."""
+
+    def __init__(self, disk: SimulatedDisk | None = None, *, is_used=True, before=None):
+        self.disk = disk or SimulatedDisk({ROOT: None, LOG: None, f"{ROOT}/{FOLDER}": None})
+        self.files = ProcessFiles(self.disk, before)
+        self.waiting: list[Callable[[], None]] = []
+        self.log = WriteAheadLog(
+            LOG,
+            ROOT,
+            self.files,
+            self.write_file,
+            is_used=is_used,
+            in_background=self.waiting.append,
+            segment_size=TWO,
+        )
+        self.restored = self.log.recover(self.is_whole)
+
+    def write_file(self, name, content):
+        fd = self.files.open(f"{ROOT}/{name}", os.O_WRONLY | os.O_CREAT)
+        self.files.pwrite(fd, content, 0)
+        self.files.close(fd)
+
+    def is_whole(self, name):
+        return self.disk.image().get(f"{ROOT}/{name}") == content_of(name)
+
+    def keep(self, number, *, named=True):
+        """Take an instance as the spool does; return its entry."""
+        entry = self.log.append(name(number), content_of(name(number)))
+        if entry is not None and named:
+            self.write_file(name(number), content_of(name(number)))
+            self.log.named(entry)
+        return entry
+
+    def run_checkpoint(self):
+        self.waiting.pop()()
+
+    def after_power_loss(self) -> Harness:
+        """Return the log of the next start, when all that was not synced is lost."""
+        return Harness(SimulatedDisk(next(self.disk.crash_images(1, Random(1)))))
+
+    def spooled(self):
+        return {path.removeprefix(f"{ROOT}/") for path in self.disk.image() if ".dcm" in path}
+
+
+def content_of(name):
+    return f"content of {name}".encode()
+
+
+def test_what_is_appended_comes_back_after_a_loss_of_power():
+    first = Harness()
+    assert first.keep(1)
+    assert first.keep(2, named=False)
+    second = first.after_power_loss()
+    assert second.restored == 2
+    assert second.spooled() == {name(1), name(2)}
+
+
+def test_file_that_is_whole_is_left_alone():
+    first = Harness()
+    first.keep(1)
+    second = Harness(SimulatedDisk(first.disk.image()))
+    assert second.restored == 0
+
+
+def test_void_entry_does_not_come_back():
+    first = Harness()
+    for number in (1, 2):
+        first.keep(number)
+    first.log.void(first.log.take([name(1), name(9)]))
+    second = Harness(SimulatedDisk({**first.disk.image(), f"{ROOT}/{name(2)}": b"torn"}))
+    assert second.restored == 1
+    assert second.is_whole(name(2))
+
+
+def test_full_segment_gives_way_and_is_used_again_after_its_checkpoint():
+    harness = Harness()
+    assert all(harness.keep(number) for number in range(4))
+    assert len(harness.waiting) == 1
+    assert harness.keep(4) is None, "both are full"
+    harness.run_checkpoint()
+    assert harness.keep(5)
+    survivor = harness.after_power_loss()
+    assert survivor.spooled() == {name(number) for number in (0, 1, 2, 3, 5)}
+
+
+def test_checkpoint_waits_for_a_file_that_has_no_name_yet():
+    harness = Harness()
+    entry = harness.keep(0, named=False)
+    for number in (1, 2):
+        harness.keep(number)
+    thread = threading.Thread(target=harness.waiting.pop())
+    thread.start()
+    assert harness.keep(3)
+    assert harness.keep(4) is None, "the checkpoint is not over"
+    harness.write_file(name(0), content_of(name(0)))
+    harness.log.named(entry)
+    thread.join()
+    assert harness.keep(5)
+    assert name(0) in harness.after_power_loss().spooled()
+
+
+def test_checkpoint_passes_over_what_is_released_and_lasts():
+    harness = Harness()
+    for number in range(3):
+        harness.keep(number)
+    entries = harness.log.take([name(0)])
+    harness.files.unlink(f"{ROOT}/{name(0)}")
+    harness.run_checkpoint()
+    harness.log.void(entries)
+    assert harness.after_power_loss().spooled() == {name(1), name(2)}
+
+
+def test_late_void_does_not_touch_what_was_written_in_its_place():
+    harness = Harness()
+    for number in range(3):
+        harness.keep(number)
+    entries = harness.log.take([name(0), name(1)])
+    harness.run_checkpoint()
+    for number in (3, 4, 5):
+        harness.keep(number)
+    harness.log.void(entries)
+    assert {name(4), name(5)} <= harness.after_power_loss().spooled()
+
+
+@pytest.mark.parametrize("victim", ["file", "folder"])
+@pytest.mark.fault("F6")
+def test_file_whose_sync_failed_is_written_anew_from_its_record(caplog, monkeypatch, victim):
+    fails: list[bool] = []
+    harness = Harness()
+    sync = harness.files.fsync
+
+    def failing(fd):
+        if fails and harness.files.is_folder(fd) is (victim == "folder"):
+            fails.pop()
+            # The kernel has dropped the pages: another sync would succeed without them.
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(fd)
+
+    monkeypatch.setattr(harness.files, "fsync", failing)
+    for number in range(3):
+        harness.keep(number)
+    fails.append(True)
+    harness.run_checkpoint()
+    assert "files of the spool cannot be synced: Input/output error" in caplog.text
+    lost = f"{ROOT}/{name(0)}"
+    node = harness.disk.find(lost)
+    assert isinstance(node, File)
+    node.content = bytes(len(node.content))
+    harness.keep(3)
+    for _ in range(40):
+        assert harness.keep(9) is None, "it is tried again only now and then"
+        if harness.waiting:
+            break
+    harness.run_checkpoint()
+    assert harness.disk.image()[lost] == content_of(name(0))
+    assert harness.keep(4)
+    assert harness.after_power_loss().spooled() >= {name(0), name(1), name(2), name(4)}
+
+
+@pytest.mark.fault("F6")
+def test_record_that_cannot_be_written_is_not_promised_and_its_segment_is_left():
+    fails: list[str] = []
+
+    def before(operation):
+        if fails and operation == fails[0]:
+            fails.clear()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    harness = Harness(before=before)
+    harness.keep(0)
+    fails.append("dsync")
+    with pytest.raises(OSError, match="Input/output error"):
+        harness.keep(1)
+    assert harness.keep(2), "the other segment takes it"
+    harness.run_checkpoint()
+    assert {name(0), name(2)} <= harness.after_power_loss().spooled()
+
+
+def test_short_writes_are_gone_on_with():
+    def before(operation):
+        if operation == "pwrite":
+            raise ShortWrite
+
+    harness = Harness()
+    harness.files._before = before
+    assert harness.keep(0, named=False)
+    harness.files._before = lambda _operation: None
+    assert harness.after_power_loss().spooled() == {name(0)}
+
+
+def test_records_are_found_though_the_head_of_their_segment_is_damaged():
+    first = Harness()
+    first.keep(1)
+    image = first.disk.image()
+    for segment in (f"{LOG}/0", f"{LOG}/1"):
+        image[segment] = bytes(BLOCK) + (image[segment] or b"")[BLOCK:]
+    del image[f"{ROOT}/{name(1)}"]
+    assert Harness(SimulatedDisk(image)).restored == 1
+
+
+def test_records_of_an_earlier_generation_do_not_come_back():
+    harness = Harness()
+    for number in range(3):
+        harness.keep(number)
+    harness.run_checkpoint()
+    image = {path: content for path, content in harness.disk.image().items() if ".dcm" not in path}
+    assert Harness(SimulatedDisk(image)).spooled() == {name(2)}
+
+
+def test_what_looks_like_a_record_of_another_place_is_ignored():
+    harness = Harness()
+    harness.keep(1)
+    image = harness.disk.image()
+    forged = encode_record(1, f"../../../{'e' * 23}/{'0' * 32}.dcm", b"forged")
+    for segment in (f"{LOG}/0", f"{LOG}/1"):
+        image[segment] = (image[segment] or b"")[: 2 * BLOCK] + forged
+    survivor = Harness(SimulatedDisk(image))
+    assert survivor.spooled() == {name(1)}
+
+
+def test_log_that_is_not_used_gives_back_what_is_in_it_and_takes_nothing():
+    first = Harness()
+    first.keep(1, named=False)
+    second = Harness(SimulatedDisk(first.disk.image()), is_used=False)
+    assert second.restored == 1
+    second.run_checkpoint()
+    assert second.keep(2) is None
+    assert Harness(SimulatedDisk({ROOT: None, LOG: None}), is_used=False).keep(1) is None
+
+
+def test_closed_log_promises_nothing_and_ends_its_checkpoint():
+    harness = Harness()
+    harness.keep(0, named=False)
+    for number in (1, 2):
+        harness.keep(number)
+    thread = threading.Thread(target=harness.waiting.pop())
+    thread.start()
+    harness.log.close()
+    thread.join()
+    assert harness.files.open_count() == 0
+    assert harness.keep(3) is None
+    assert harness.after_power_loss().spooled() == {name(0), name(1), name(2)}
+
+
+def test_without_room_for_the_log_instances_are_synced_by_themselves(caplog):
+    disk = SimulatedDisk({"/state": None}, capacity=TWO)
+    files = ProcessFiles(disk)
+    with caplog.at_level(logging.WARNING):
+        spool = FileSpool(
+            Path("/state"),
+            Durability.POWER,
+            HeaderScanners(),
+            files=files,
+            segment_size=2 * TWO,
+        )
+    assert "there is no room for /state/write-ahead/0" in caplog.text
+    data_set = mr_data_set(sop="1.1", series="1.2")
+    file = spool.create(StoreRequest("MODALITY", EXPLICIT_LE, MR_IMAGE_STORAGE, "1.1"))
+    file.write(data_set)
+    file.keep(header("1.1", "1.2"))
+    survivor = SimulatedDisk(next(disk.crash_images(1, Random(1))))
+    assert any(path.endswith(".dcm") for path in survivor.image())
+
+
+def test_without_a_thread_the_checkpoint_waits(caplog, monkeypatch):
+    harness = Harness()
+
+    def no_thread(_work):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(harness.log, "_in_background", no_thread)
+    assert all(harness.keep(number) for number in range(4))
+    assert "can't start new thread" in caplog.text
+    assert harness.keep(4) is None
+
+
+def test_many_threads_over_many_segments_lose_nothing(tmp_path):
+    spool = FileSpool(tmp_path, Durability.POWER, HeaderScanners(), segment_size=8 * BLOCK)
+    barrier = threading.Barrier(8)
+
+    def store(thread):
+        barrier.wait()
+        for number in range(40):
+            sop = f"1.{thread}.{number}"
+            file = spool.create(StoreRequest("MODALITY", EXPLICIT_LE, MR_IMAGE_STORAGE, sop))
+            file.write(mr_data_set(sop=sop, series=f"1.{thread}"))
+            file.keep(header(sop, f"1.{thread}"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(store, range(8)))
+    spool.close()
+    again = FileSpool(tmp_path, Durability.POWER, HeaderScanners(), segment_size=8 * BLOCK)
+    assert len(list(again.recover())) == 8 * 40
+    assert again.quarantine_count() == 0
+    again.close()
+
+
+def test_damaged_file_is_written_anew_while_the_log_has_it(tmp_path):
+    spool = FileSpool(tmp_path, Durability.POWER, HeaderScanners(), segment_size=8 * BLOCK)
+    file = spool.create(StoreRequest("MODALITY", EXPLICIT_LE, MR_IMAGE_STORAGE, "1.1"))
+    file.write(mr_data_set(sop="1.1", series="1.2"))
+    file.keep(header("1.1", "1.2"))
+    (instance,) = spool.recover()
+    path = spool.path_of("1.2", instance.copy)
+    spool.close()
+    whole = path.read_bytes()
+    path.unlink()
+    path.mkdir()
+    again = FileSpool(tmp_path, Durability.POWER, HeaderScanners(), segment_size=8 * BLOCK)
+    assert path.read_bytes() == whole
+    assert again.quarantine_count() == 1, "what was in its place is not thrown away"
+    again.close()
+
+
+def test_instance_with_a_record_and_no_name_is_not_acknowledged():
+    """The file cannot be written: the sender is told so, and nothing comes back by itself."""
+    disk = SimulatedDisk({"/state": None})
+    files = ProcessFiles(disk)
+    spool = FileSpool(
+        Path("/state"),
+        Durability.POWER,
+        HeaderScanners(),
+        files=files,
+        segment_size=TWO,
+    )
+    file = spool.create(StoreRequest("MODALITY", EXPLICIT_LE, MR_IMAGE_STORAGE, "1.1"))
+    file.write(mr_data_set(sop="1.1", series="1.2"))
+
+    def before(operation):
+        if operation == "rename":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    files._before = before
+    with pytest.raises(SpoolUnavailable):
+        file.keep(header("1.1", "1.2"))
+    files._before = lambda _operation: None
+    spool.close()
+    again = FileSpool(
+        Path("/state"),
+        Durability.POWER,
+        HeaderScanners(),
+        files=ProcessFiles(SimulatedDisk(disk.image())),
+        segment_size=TWO,
+    )
+    assert list(again.recover()) == []

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Tally,
     )
     from seriesgate.gateway.retention import Retention
+    from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.gateway.throughput import Throughput
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.collector import OpenSeriesProgress
@@ -190,6 +191,10 @@ class Administration:
             free_bytes=await self._of_disk(self._spool.free_bytes),
             quarantined=await self._of_disk(self._spool.quarantine_count),
         )
+
+    def senders(self) -> tuple[list[SenderStatistics], float]:
+        """Return what was seen of each sender, the latest first, and the quiet period."""
+        return self._associations.senders.senders(), self._intake.quiet_period
 
     async def outbox(self, limit: int) -> Outbox:
         """Return what is dead and what is pending, `limit` of each at most."""

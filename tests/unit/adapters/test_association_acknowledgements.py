@@ -14,6 +14,7 @@ from seriesgate.upper_layer.negotiation import AcceptorPolicy
 
 if TYPE_CHECKING:
     from seriesgate.gateway.ports import StoreRequest
+    from seriesgate.gateway.senders import Traffic
 
 POLICY = AcceptorPolicy(
     ae_title="STORESCP", accept_any_called_ae_title=True, implementation_class_uid="1.2.3"
@@ -65,6 +66,8 @@ class ScriptedSocket:
 
     def recv_into(self, buffer: memoryview) -> int:
         piece = next(self._pieces, b"")
+        if piece == b"silence":
+            raise BlockingIOError
         buffer[: len(piece)] = piece
         self.done.append("receive")
         return len(piece)
@@ -80,20 +83,32 @@ class ScriptedSocket:
         pass
 
 
-def done_with(*pieces: bytes) -> list[str]:
-    """Return what an association does from the first piece after its acceptance."""
-    connection = ScriptedSocket([wire.associate_rq(), *pieces, wire.A_RELEASE_RQ])
+def associated(connection: ScriptedSocket) -> Association:
+    """Return an association whose peer has said all that the socket is scripted for."""
     ended = threading.Event()
-    Association(
+    association = Association(
         cast("socket.socket", connection),
         "192.0.2.1",
         POLICY,
         cast("InstanceReceiver", Receiver()),
         None,
         cast("AssociationOwner", Owner(ended)),
-    ).start()
+    )
+    association.start()
     assert ended.wait(10)
+    return association
+
+
+def done_with(*pieces: bytes) -> list[str]:
+    """Return what an association does from the first piece after its acceptance."""
+    connection = ScriptedSocket([wire.associate_rq(), *pieces, wire.A_RELEASE_RQ])
+    associated(connection)
     return connection.done[2:-3]
+
+
+def traffic_of(*pieces: bytes) -> Traffic:
+    """Return what went over an association: its request, the pieces, and its release."""
+    return associated(ScriptedSocket([wire.associate_rq(), *pieces, wire.A_RELEASE_RQ])).traffic()
 
 
 def test_answer_acknowledges_what_it_answers():
@@ -115,3 +130,34 @@ def test_every_piece_is_acknowledged_by_an_answer_or_at_once():
 def test_answer_acknowledges_the_beginning_of_the_next_message_too():
     expected = ["receive", "answer", "receive", "answer"]
     assert done_with(COMMAND + DATA + COMMAND, DATA) == expected
+
+
+def test_headers_that_come_alone_are_counted_once_for_each_message():
+    message = (COMMAND[:12], COMMAND[12:], DATA[:12], DATA[12:])
+    traffic = traffic_of(*message * 3)
+    assert (traffic.stored, traffic.watched, traffic.lone_headers) == (3, 3, 3)
+
+
+def test_headers_with_more_behind_them_or_less_of_them_are_no_sign():
+    for cut in (6, 11, 13, len(COMMAND)):
+        assert traffic_of(COMMAND[:cut], COMMAND[cut:] + DATA).lone_headers == 0
+    # Those of a data set tell nothing: the sender may have had to read it first.
+    assert traffic_of(COMMAND, DATA[:12], DATA[12:]).lone_headers == 0
+
+
+def test_traffic_has_bytes_and_the_lengths_of_pdus():
+    traffic = traffic_of(COMMAND + DATA)
+    sent = (wire.associate_rq(), COMMAND, DATA, wire.A_RELEASE_RQ)
+    assert traffic.bytes == sum(map(len, sent))
+    assert traffic.longest_pdu == max(len(COMMAND), len(DATA)) - 6
+    assert traffic.announced_pdu == 16384
+
+
+def test_instance_that_is_broken_off_is_incomplete():
+    traffic = traffic_of(COMMAND, DATA[:40])
+    assert (traffic.stored, traffic.incomplete) == (0, 1)
+
+
+def test_silence_is_not_busy_time():
+    connection = ScriptedSocket([wire.associate_rq(), *[b"silence"] * 1000, wire.A_RELEASE_RQ])
+    assert associated(connection).traffic().seconds == 0.0

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
+from seriesgate.adapters.acknowledgement_trial import QUICKACK, AcknowledgementTrial
 from seriesgate.adapters.socket_options import keep_alive, send_at_once, set_timeouts
 from seriesgate.adapters.store_service import StoreService, log_internal_error, printable
 from seriesgate.gateway.associations import AssociationEnd
@@ -61,11 +62,6 @@ _BUFFER = 512 * 1024
 _TICK = 0.5
 # A peer that does not take an answer of a few bytes in this time is gone.
 _SEND_TIMEOUT = 30
-# A segment of so many bytes holds a PDU's header and that of its PDV: a sender that writes those by
-# themselves, and leaves Nagle's algorithm on, sends no more before they are acknowledged.
-_HEADERS = 12
-# Linux only; elsewhere the sender's Nagle costs what it costs.
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class AssociationOwner(Protocol):
@@ -74,8 +70,8 @@ class AssociationOwner(Protocol):
     def admit(self, association: Association) -> RejectAssociation | None:
         """Return None if a connection that asks for an association may have one, or why not."""
 
-    def accepted(self, association: Association) -> None:
-        """It is an association now."""
+    def accepted(self, association: Association) -> bool:
+        """It is an association now. Return whether to try if its sender waits for us."""
 
     def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
         """It was rejected, with this result, source and reason (PS3.8 9.3.4)."""
@@ -122,7 +118,9 @@ class Association:
         # What `traffic` tells beside what is counted anyway.
         self._bytes = 0
         self._silent_ticks = 0
-        self._lone_headers = 0
+        self._trial: AcknowledgementTrial | None = None
+        self._has_tried = False
+        self._wait: float | None = None
         self._announced_pdu = 0
         self._statuses: Counter[str] = Counter()
         #: How it ended, once it has; None for one that was never accepted.
@@ -136,17 +134,15 @@ class Association:
     def traffic(self) -> Traffic:
         """Return what went over it so far. On any thread: a number may be that of a moment ago."""
         outcomes = self._store.outcomes
-        stored = outcomes["stored"]
         return Traffic(
-            stored=stored,
+            stored=outcomes["stored"],
             incomplete=outcomes["incomplete"],
             bytes=self._bytes,
             seconds=max(0.0, time.monotonic() - self.began - self._silent_ticks * _TICK),
             longest_pdu=self._acceptor.longest_pdu,
             announced_pdu=self._announced_pdu,
-            # The records of TLS arrive as the sender has written them, whatever TCP does.
-            watched=stored if self._tls is None and _QUICKACK is not None else 0,
-            lone_headers=self._lone_headers if self._tls is None else 0,
+            has_tried=self._has_tried,
+            wait=self._wait,
             statuses=dict(self._statuses),
         )
 
@@ -175,7 +171,7 @@ class Association:
                 self._handle_events()
                 self._flush()
                 if received:
-                    self._acknowledge(received)
+                    self._acknowledge()
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._end(AssociationEnd.CONNECTION_LOST, f"connection lost ({reason})")
@@ -218,15 +214,27 @@ class Association:
             return count
         return 0
 
-    def _acknowledge(self, received: int) -> None:
+    def _acknowledge(self) -> None:
         """Have the kernel acknowledge at once what came last, unless an answer has done it."""
-        if self._has_answered or _QUICKACK is None:
+        if self._trial is not None and not self._try_sender(self._trial):
+            return
+        if self._has_answered or QUICKACK is None:
             self._has_answered = False
             return
-        if received == _HEADERS and not self._store.is_busy:
-            self._lone_headers += 1
         # The kernel goes back to delayed acknowledgements by itself, so each time anew.
-        self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+
+    def _try_sender(self, trial: AcknowledgementTrial) -> bool:
+        """Go on with a trial; return whether to acknowledge as always."""
+        now = time.monotonic()
+        if not self._has_answered:
+            return trial.received(now)
+        trial.answered(now, self._socket)
+        self._has_tried = trial.has_begun
+        if trial.is_over:
+            self._wait = trial.wait
+            self._trial = None
+        return True
 
     def _handle_events(self) -> None:
         next_event = self._acceptor.next_event
@@ -255,7 +263,8 @@ class Association:
                 self._acceptor.send(answer, time.monotonic())
             case AssociationAccepted():
                 self.end = AssociationEnd.CONNECTION_LOST  # unless it ends in another way
-                self._owner.accepted(self)
+                if self._owner.accepted(self) and QUICKACK is not None:
+                    self._trial = AcknowledgementTrial()
                 # Resident only as far as it is filled, and given back to the system at the end.
                 self._buffer = memoryview(mmap.mmap(-1, _BUFFER))
             case AssociationRejected(result, source, reason):

@@ -134,9 +134,9 @@ class ModalityStoreSCP:
             self._associations.add(association)
             return None
 
-    def accepted(self, association: Association) -> None:
-        """Count an association."""
-        self._register.accepted(association.peer, association)
+    def accepted(self, association: Association) -> bool:
+        """Count an association; return whether to try if its sender waits for us."""
+        return self._register.accepted(association.peer, association)
 
     def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
         """Free the place of an association that the policy rejected after all."""

@@ -100,12 +100,12 @@ class AssociationRegister:
         self._refused_peers: dict[tuple[Peer, AssociationRefusal], RefusedPeer] = {}
         self._limit = RepetitionLimit()
 
-    def accepted(self, peer: Peer, association: TrafficSource) -> None:
-        """Count an association that begins."""
-        self.senders.accepted(peer, association)
+    def accepted(self, peer: Peer, association: TrafficSource) -> bool:
+        """Count an association that begins; return whether to try if its sender waits for us."""
         with self._lock:
             self._open += 1
             self._accepted += 1
+        return self.senders.accepted(peer, association)
 
     def ended(self, association: TrafficSource, how: AssociationEnd) -> None:
         """Count the end of an association that was accepted."""

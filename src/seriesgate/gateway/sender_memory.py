@@ -10,7 +10,7 @@ from seriesgate.gateway.ports import JournalFull
 
 if TYPE_CHECKING:
     from seriesgate.gateway.ports import Clock, Journal, Offload
-    from seriesgate.gateway.senders import SenderRegister
+    from seriesgate.gateway.senders import SenderRegister, SenderStatistics
 
 # How often it is written down, in seconds: so much is forgotten by a crash.
 _ROUND = 60.0
@@ -38,11 +38,9 @@ class SenderMemory:
 
     async def recall(self) -> None:
         """Tell the register what an earlier run knew. Raises JournalFailed."""
-        senders, quiet_period = await self._journal_thread(self._journal.senders)
-        if quiet_period != self._quiet_period:
-            for sender in senders:
-                sender.forget_series()
-        self._register.recall(senders)
+        self._register.recall(
+            await self._journal_thread(remembered, self._journal, self._quiet_period)
+        )
 
     async def run(self) -> None:
         """Write it down once a minute, for ever. Stops by cancellation; raises JournalFailed."""
@@ -57,3 +55,12 @@ class SenderMemory:
             await self._journal_thread(
                 self._journal.keep_senders, self._register.senders(), self._quiet_period
             )
+
+
+def remembered(journal: Journal, quiet_period: float) -> list[SenderStatistics]:
+    """Return the senders that are known, the latest first. Raises JournalFailed."""
+    senders, seen_at = journal.senders()
+    if seen_at != quiet_period:
+        for sender in senders:
+            sender.forget_series()
+    return senders

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import datetime  # noqa: TC003 - read at run time, where statistics become JSON
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 
 #: How many senders are remembered: those that came last.
 MAX_SENDERS = 256
-#: What a delayed acknowledgement costs on Linux, at least, in seconds (TCP_DELACK_MIN).
-DELAYED_ACKNOWLEDGEMENT = 0.04
-# From so many messages on, and with such parts of them, a conclusion is drawn.
-_ENOUGH_MESSAGES = 10
-_MOST, _FEW = 0.8, 0.2
+# Whether a sender waits for acknowledgements is tried once a day, and a few more times that day if
+# it could not be told. Each trial costs one that does wait 40 ms.
+_TRIALS_EVERY = timedelta(days=1)
+_MOST_TRIALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +44,13 @@ class Peer:
 
 
 class NagleSign(StrEnum):
-    """Whether a sender seems to leave Nagle's algorithm on (RFC 896)."""
+    """Whether a sender leaves Nagle's algorithm on (RFC 896)."""
 
-    #: The header of nearly every message came alone, and the rest once it was acknowledged.
-    LIKELY = "likely"
-    #: Hardly any did: the algorithm is off, or each PDU is written in one call.
+    #: It waited for an acknowledgement that was delayed, within a message.
+    ON = "on"
+    #: It did not: the algorithm is off, or its messages leave in whole segments.
     NO_SIGN = "no_sign"
-    #: Too few messages, or some did and some did not, or TLS hides it.
+    #: It was not tried yet, or it pauses within messages by itself.
     CANNOT_TELL = "cannot_tell"
 
 
@@ -61,8 +60,9 @@ class Traffic:
 
     `seconds` are those in which something came, `longest_pdu` and `announced_pdu` the lengths of
     P-DATA-TF PDUs in bytes: the longest that came, and what the sender takes itself (0: any).
-    `incomplete` instances were broken off. Of `watched` messages, those over a plain connection,
-    `lone_headers` began with a segment of headers alone. `statuses` counts the responses other than
+    `incomplete` instances were broken off. `has_tried` says that an acknowledgement was delayed, to
+    see what the sender does; `wait` for how long it waited for it, 0 if it did not, and None if
+    that can't be told. `statuses` counts the responses other than
     Success to C-STORE by their status, as four hexadecimal digits.
     """
 
@@ -72,8 +72,8 @@ class Traffic:
     seconds: float = 0.0
     longest_pdu: int = 0
     announced_pdu: int = 0
-    watched: int = 0
-    lone_headers: int = 0
+    has_tried: bool = False
+    wait: float | None = None
     statuses: dict[str, int] = field(default_factory=dict)
 
 
@@ -104,8 +104,9 @@ class SenderStatistics:
     seconds: float = 0.0
     longest_pdu: int = 0
     announced_pdu: int = 0
-    watched: int = 0
-    lone_headers: int = 0
+    trials: int = 0
+    tried_at: datetime | None = None
+    wait: float | None = None
     statuses: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -125,35 +126,44 @@ class SenderStatistics:
 
     @property
     def nagle(self) -> NagleSign:
-        """Whether it seems to leave Nagle's algorithm on."""
-        if self.watched < _ENOUGH_MESSAGES:
+        """Whether it leaves Nagle's algorithm on."""
+        if self.wait is None:
             return NagleSign.CANNOT_TELL
-        part = self.lone_headers / self.watched
-        if part >= _MOST:
-            return NagleSign.LIKELY
-        return NagleSign.NO_SIGN if part <= _FEW else NagleSign.CANNOT_TELL
+        return NagleSign.ON if self.wait else NagleSign.NO_SIGN
 
     @property
     def saved_seconds(self) -> float:
-        """About how long it would have waited for a receiver that delays acknowledgements."""
-        is_likely = self.nagle is NagleSign.LIKELY
-        return self.lone_headers * DELAYED_ACKNOWLEDGEMENT if is_likely else 0.0
+        """About how long it would have waited for a receiver that delays acknowledgements.
+
+        That is as if it waited once within each message, as long as it did when that was tried.
+        """
+        return (self.wait or 0.0) * self.stored
+
+    def wants_trial(self, now: datetime) -> bool:
+        """Return whether it should be tried if it waits for acknowledgements."""
+        if self.tried_at is None or now - self.tried_at >= _TRIALS_EVERY:
+            return True
+        return self.wait is None and self.trials < _MOST_TRIALS
 
     def late_arrivals(self, quiet_period: float) -> LateArrivals:
         """Return how late its series come, all seen at this quiet period."""
         return LateArrivals(quiet_period, self.series, self.late, self.pauses)
 
-    def add(self, traffic: Traffic) -> None:
-        """Add what went over one association."""
+    def add(self, traffic: Traffic, now: datetime) -> None:
+        """Add what went over one association until now."""
         self.stored += traffic.stored
         self.incomplete += traffic.incomplete
         self.bytes += traffic.bytes
         self.seconds += traffic.seconds
         self.longest_pdu = max(self.longest_pdu, traffic.longest_pdu)
         self.announced_pdu = traffic.announced_pdu
-        self.watched += traffic.watched
-        self.lone_headers += traffic.lone_headers
         self.statuses.update(traffic.statuses)
+        if traffic.has_tried:
+            is_another_day = self.tried_at is None or now - self.tried_at >= _TRIALS_EVERY
+            self.trials = 1 if is_another_day else self.trials + 1
+            self.tried_at = now
+            if traffic.wait is not None:
+                self.wait = traffic.wait
 
     def copy(self) -> SenderStatistics:
         """Return the statistics as they are now."""
@@ -181,8 +191,11 @@ class SenderRegister:
         self._senders: dict[Peer, SenderStatistics] = {}
         self._open: dict[TrafficSource, Peer] = {}
 
-    def accepted(self, peer: Peer, association: TrafficSource) -> None:
-        """Count an association that begins, and remember to ask it."""
+    def accepted(self, peer: Peer, association: TrafficSource) -> bool:
+        """Count an association that begins, and remember to ask it.
+
+        Return whether to try if the sender waits for acknowledgements.
+        """
         now = self._clock.utcnow()
         with self._lock:
             sender = self._senders.pop(peer, None)
@@ -193,15 +206,16 @@ class SenderRegister:
             self._senders[peer] = sender
             self._open[association] = peer
             self._forget_oldest()
+            return sender.wants_trial(now)
 
     def ended(self, association: TrafficSource, how: str) -> None:
         """Add up an association that has ended."""
-        traffic = association.traffic()
+        traffic, now = association.traffic(), self._clock.utcnow()
         with self._lock:
             peer = self._open.pop(association)
             sender = self._senders.get(peer)
             if sender is not None:
-                sender.add(traffic)
+                sender.add(traffic, now)
                 sender.ended[how] += 1
 
     def refused(self, peer: Peer, why: str) -> None:
@@ -235,9 +249,10 @@ class SenderRegister:
         with self._lock:
             known = {peer: sender.copy() for peer, sender in self._senders.items()}
             associations = [*self._open.items()]
+        now = self._clock.utcnow()
         for association, peer in associations:
             if peer in known:
-                known[peer].add(association.traffic())
+                known[peer].add(association.traffic(), now)
         return [*reversed(known.values())]
 
     def recall(self, senders: Iterable[SenderStatistics]) -> None:

@@ -143,8 +143,8 @@ def test_senders_are_told_with_what_their_series_say_of_the_quiet_period():
             bytes=5000,
             longest_pdu=16378,
             announced_pdu=131072,
-            watched=100,
-            lone_headers=98,
+            has_tried=True,
+            wait=0.0441,
             statuses={"A700": 1},
         )
         gateway.associations.accepted(MR1, association)
@@ -162,10 +162,10 @@ def test_senders_are_told_with_what_their_series_say_of_the_quiet_period():
     assert sender["ended"] == {"aborted_by_peer": 1}
     assert (sender["refused"], sender["store_statuses"]) == ({"no_room": 1}, {"A700": 1})
     assert sender["nagle"] == {
-        "sign": "likely",
-        "messages": 100,
-        "lone_headers": 98,
-        "saved_seconds_estimate": 3.9,
+        "sign": "on",
+        "tried_at": "2026-01-01T00:00:00+00:00",
+        "wait_seconds": 0.044,
+        "saved_seconds_estimate": 4.4,
     }
     series = sender["series"]
     assert (series["closed"], series["late"]) == (20, 1)

@@ -41,8 +41,9 @@ class Receiver:
 class Owner:
     """Implements `AssociationOwner`: everyone is welcome."""
 
-    def __init__(self, ended: threading.Event) -> None:
+    def __init__(self, ended: threading.Event, *, wants_trial: bool) -> None:
         self._ended = ended
+        self._wants_trial = wants_trial
 
     def admit(self, _association):
         return None
@@ -51,7 +52,7 @@ class Owner:
         self._ended.set()
 
     def accepted(self, _association):
-        pass
+        return self._wants_trial
 
     def store_answered(self, _status):
         pass
@@ -78,12 +79,14 @@ class ScriptedSocket:
     def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
         if (level, option, value) == (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1):
             self.done.append("acknowledge")
+        if (level, option, value) == (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 0):
+            self.done.append("delay")
 
     def close(self) -> None:
         pass
 
 
-def associated(connection: ScriptedSocket) -> Association:
+def associated(connection: ScriptedSocket, *, wants_trial: bool = False) -> Association:
     """Return an association whose peer has said all that the socket is scripted for."""
     ended = threading.Event()
     association = Association(
@@ -92,7 +95,7 @@ def associated(connection: ScriptedSocket) -> Association:
         POLICY,
         cast("InstanceReceiver", Receiver()),
         None,
-        cast("AssociationOwner", Owner(ended)),
+        cast("AssociationOwner", Owner(ended, wants_trial=wants_trial)),
     )
     association.start()
     assert ended.wait(10)
@@ -132,19 +135,6 @@ def test_answer_acknowledges_the_beginning_of_the_next_message_too():
     assert done_with(COMMAND + DATA + COMMAND, DATA) == expected
 
 
-def test_headers_that_come_alone_are_counted_once_for_each_message():
-    message = (COMMAND[:12], COMMAND[12:], DATA[:12], DATA[12:])
-    traffic = traffic_of(*message * 3)
-    assert (traffic.stored, traffic.watched, traffic.lone_headers) == (3, 3, 3)
-
-
-def test_headers_with_more_behind_them_or_less_of_them_are_no_sign():
-    for cut in (6, 11, 13, len(COMMAND)):
-        assert traffic_of(COMMAND[:cut], COMMAND[cut:] + DATA).lone_headers == 0
-    # Those of a data set tell nothing: the sender may have had to read it first.
-    assert traffic_of(COMMAND, DATA[:12], DATA[12:]).lone_headers == 0
-
-
 def test_traffic_has_bytes_and_the_lengths_of_pdus():
     traffic = traffic_of(COMMAND + DATA)
     sent = (wire.associate_rq(), COMMAND, DATA, wire.A_RELEASE_RQ)
@@ -161,3 +151,33 @@ def test_instance_that_is_broken_off_is_incomplete():
 def test_silence_is_not_busy_time():
     connection = ScriptedSocket([wire.associate_rq(), *[b"silence"] * 1000, wire.A_RELEASE_RQ])
     assert associated(connection).traffic().seconds == 0.0
+
+
+MESSAGE = (COMMAND, DATA)
+
+
+def test_sender_is_tried_once_if_the_owner_wants_it():
+    connection = ScriptedSocket([wire.associate_rq(), *MESSAGE * 5, wire.A_RELEASE_RQ])
+    traffic = associated(connection, wants_trial=True).traffic()
+    usual = ["receive", "acknowledge", "receive", "answer"]
+    assert connection.done[2:-3] == [
+        *usual * 2,
+        "delay",
+        *("receive", "receive", "answer"),
+        *usual * 2,
+    ]
+    assert (traffic.has_tried, traffic.wait) == (True, 0.0)
+
+
+def test_sender_is_not_tried_otherwise():
+    connection = ScriptedSocket([wire.associate_rq(), *MESSAGE * 5, wire.A_RELEASE_RQ])
+    traffic = associated(connection).traffic()
+    assert "delay" not in connection.done
+    assert (traffic.has_tried, traffic.wait) == (False, None)
+
+
+def test_association_that_ends_within_the_trial_tells_nothing():
+    connection = ScriptedSocket([wire.associate_rq(), *MESSAGE * 2, COMMAND])
+    traffic = associated(connection, wants_trial=True).traffic()
+    assert connection.done.count("delay") == 1
+    assert (traffic.has_tried, traffic.wait) == (True, None)

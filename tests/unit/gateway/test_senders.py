@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tests.fakes import EPOCH, FakeClock, QuietAssociation
 
 from seriesgate.gateway.associations import AssociationEnd, AssociationRefusal
@@ -17,7 +15,6 @@ from seriesgate.gateway.senders import (
 from seriesgate.series.pauses import PauseHistogram
 
 MR1, CT1 = Peer("10.0.0.1", "MR1"), Peer("10.0.0.2", "CT1")
-COUNTS = st.integers(0, 10**9)
 
 
 @pytest.fixture
@@ -125,29 +122,44 @@ def test_earlier_run_is_gone_on_with(register, clock):
     assert [(sender.peer, sender.stored) for sender in later.senders()] == [(MR1, 7), (CT1, 0)]
 
 
-@given(watched=COUNTS, lone=COUNTS)
-def test_sign_of_nagle_is_given_only_where_nearly_all_messages_agree(watched, lone):
-    lone = min(lone, watched)
-    sender = SenderStatistics("h", "A", EPOCH, EPOCH, watched=watched, lone_headers=lone)
-    sign = sender.nagle
-    if watched < 10:
-        assert sign is NagleSign.CANNOT_TELL
-    if sign is NagleSign.LIKELY:
-        assert lone >= 0.8 * watched
-        assert sender.saved_seconds == pytest.approx(lone * 0.04)
-    else:
-        assert sender.saved_seconds == 0
-    if sign is NagleSign.NO_SIGN:
-        assert lone <= 0.2 * watched
+def tried(register, wait):
+    """Have an association that tried the sender; return whether it was wanted."""
+    association = QuietAssociation(stored=100, has_tried=True, wait=wait)
+    wanted = register.accepted(MR1, association)
+    register.ended(association, AssociationEnd.RELEASED)
+    return wanted
 
 
 @pytest.mark.parametrize(
-    ("lone", "sign"),
-    [(0, "no_sign"), (20, "no_sign"), (21, "cannot_tell"), (79, "cannot_tell"), (80, "likely")],
+    ("wait", "sign", "saved"),
+    [(None, "cannot_tell", 0.0), (0.0, "no_sign", 0.0), (0.044, "on", 4.4)],
 )
-def test_signs_of_nagle(lone, sign):
-    sender = SenderStatistics("h", "A", EPOCH, EPOCH, watched=100, lone_headers=lone)
+def test_trial_tells_of_nagle_and_what_is_saved(register, wait, sign, saved):
+    tried(register, wait)
+    sender = only(register)
     assert sender.nagle == sign
+    assert sender.saved_seconds == pytest.approx(saved)
+
+
+def test_sender_is_tried_until_it_is_known_and_a_few_times_a_day_at_most(register, clock):
+    assert [tried(register, None) for _ in range(5)] == [True, True, True, False, False]
+    clock.now += 86400
+    assert [tried(register, wait) for wait in (None, 0.0, None)] == [True, True, False]
+    assert only(register).nagle is NagleSign.NO_SIGN
+
+
+def test_what_is_known_is_tried_again_another_day_and_stays_until_then(register, clock):
+    assert [tried(register, 0.044), tried(register, None)] == [True, False]
+    clock.now += 2 * 86400
+    assert tried(register, None)
+    assert only(register).nagle is NagleSign.ON
+    assert not tried(register, 0.0)
+
+
+def test_association_that_has_not_come_to_its_trial_is_none(register):
+    for _ in range(5):
+        assert register.accepted(MR1, QuietAssociation(stored=2))
+    assert only(register).nagle is NagleSign.CANNOT_TELL
 
 
 def test_sender_without_instances_has_no_rate():

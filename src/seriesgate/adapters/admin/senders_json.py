@@ -49,8 +49,8 @@ def _sender(sender: SenderStatistics, quiet_period: float) -> _Json:
         "announced_pdu": sender.announced_pdu,
         "nagle": {
             "sign": sender.nagle.value,
-            "messages": sender.watched,
-            "lone_headers": sender.lone_headers,
+            "tried_at": None if sender.tried_at is None else sender.tried_at.isoformat(),
+            "wait_seconds": None if sender.wait is None else round(sender.wait, 3),
             "saved_seconds_estimate": round(sender.saved_seconds, 1),
         },
         "series": _series(sender, quiet_period),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from seriesgate.startup import CannotStart
@@ -55,7 +56,7 @@ def examine(settings: Settings, state: GatewayState) -> Iterator[Finding]:
     yield from check_state_folder(gateway, state)
     yield check_journal(state, gateway)
     yield from check_outbox(state)
-    yield from check_clock(watch, state, answers.health.ahead)
+    yield from check_clock(datetime.now(UTC), watch.step(), state, answers.health.ahead)
     yield check_open_files(gateway, state)
     yield check_sqlite()
     yield from check_senders(state)

@@ -42,17 +42,20 @@ _PENDING_CONNECTIONS = 512
 
 
 class ClockWatch:
-    """Notices when the clock is set while the checks run."""
+    """Notices when the clock is set while the checks run. Both clocks are in seconds."""
 
-    def __init__(self) -> None:
-        self._ahead = self._now()
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
+        self._ahead = clock() - monotonic()
 
     def step(self) -> float:
         """Return by how many seconds the clock was set since."""
-        return self._now() - self._ahead
-
-    def _now(self) -> float:
-        return time.time() - time.monotonic()
+        return self._clock() - self._monotonic() - self._ahead
 
 
 def check_state_folder(settings: GatewaySettings, state: GatewayState) -> Iterator[Finding]:
@@ -72,8 +75,9 @@ def check_state_folder(settings: GatewaySettings, state: GatewayState) -> Iterat
         )
         return
     yield _check_lock(path, state)
-    yield _check_room(path, settings.min_free_bytes)
-    yield _judge_speed(seconds, settings.durability)
+    volume = os.statvfs(path)
+    yield judge_room(volume.f_bavail * volume.f_frsize, settings.min_free_bytes)
+    yield judge_speed(seconds, settings.durability)
 
 
 def _check_missing_folder(path: Path, state: GatewayState) -> Iterator[Finding]:
@@ -122,9 +126,8 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def _check_room(path: Path, min_free_bytes: int) -> Finding:
-    status = os.statvfs(path)
-    free = status.f_bavail * status.f_frsize
+def judge_room(free: int, min_free_bytes: int) -> Finding:
+    """Judge how many bytes are free on the disk of the state folder."""
     room = f"{free / _GB:.1f} GB are free, gateway.min_free_bytes are {min_free_bytes / _GB:.1f} GB"
     if free < min_free_bytes:
         return problem(_ROOM, f"{room}: instances are refused until there is room")
@@ -144,7 +147,8 @@ def _sync_seconds(fd: int) -> float:
     return statistics.median(took)
 
 
-def _judge_speed(seconds: float, durability: str) -> Finding:
+def judge_speed(seconds: float, durability: str) -> Finding:
+    """Judge how long the disk of the state folder takes for a sync."""
     text = f"a sync takes {1000 * seconds:.1f} ms"
     if durability == "power" and seconds > _SLOW_SYNC:
         return warning(
@@ -156,14 +160,15 @@ def _judge_speed(seconds: float, durability: str) -> Finding:
 
 
 def check_clock(
-    watch: ClockWatch, state: GatewayState, server_ahead: float | None
+    now: datetime, step: float, state: GatewayState, server_ahead: float | None
 ) -> Iterator[Finding]:
     """Check that the clock may be right, is not being set, and is that of the server.
 
-    `server_ahead` is by how many seconds the server's clock is ahead; None if it is not known.
+    `now` is what it shows, aware UTC, and `step` by how many seconds it was just set;
+    `server_ahead` is by how many the server's clock is ahead, None if that is not known.
     """
-    name, now = "clock", datetime.now(UTC)
-    before = list(_clock_troubles(watch, state, server_ahead, now))
+    name = "clock"
+    before = list(_clock_troubles(now, step, state, server_ahead))
     if before:
         yield from before
     elif server_ahead is None:
@@ -173,12 +178,11 @@ def check_clock(
 
 
 def _clock_troubles(
-    watch: ClockWatch, state: GatewayState, server_ahead: float | None, now: datetime
+    now: datetime, step: float, state: GatewayState, server_ahead: float | None
 ) -> Iterator[Finding]:
     name, remedy = "clock", "have it synchronised (NTP)"
     if not _EARLIEST <= now < _LATEST:
         yield problem(name, f"{now:%Y-%m-%d %H:%M} UTC cannot be right: {remedy}")
-    step = watch.step()
     if abs(step) > _STEP:
         yield warning(name, f"it was set by {step:+.1f} s just now: {remedy}")
     correction = clock_correction(state.status) if state.status else None

@@ -20,6 +20,8 @@ _COLOURS = {"ok": "green", "warning": "yellow", "problem": "bold red", "skipped"
 _WIDEST_VERDICT, _WIDEST_CHECK = 7, 18
 # How an association ends when neither the sender nor the network is to blame.
 _ORDERLY = ("released", "stopping")
+# Those of the quiet periods in the answer that fit into the width; the last column has any.
+_SHOWN = ("1", "2", "5", "10")
 _NAGLE = {"on": "on", "no_sign": "no sign", "cannot_tell": "cannot tell"}
 
 
@@ -52,7 +54,7 @@ def senders_view(senders: _Json | None, status: _Json | None) -> RenderableType:
         )
         parts += section(
             f"Late revisions at a quiet period of {senders['quiet_period']:g} s, and at others",
-            ("AE title and host", "series", "now", *_choices(known), "suits"),
+            ("AE title and host", "series", "now", *(f"{choice} s" for choice in _SHOWN), "suits"),
             [_late(sender) for sender in known if sender["series"]["closed"]],
         )
     if status is not None:
@@ -101,14 +103,9 @@ def _late(sender: _Json) -> tuple[str, ...]:
         _who(sender),
         str(series["closed"]),
         _share(series["late"], series["closed"]),
-        *(_share(late, series["closed"]) for late in series["late_at"].values()),
+        *(_share(series["late_at"][choice], series["closed"]) for choice in _SHOWN),
         suits,
     )
-
-
-def _choices(senders: list[_Json]) -> list[str]:
-    choices = senders[0]["series"]["late_at"] if senders else {}
-    return [f"{choice} s" for choice in choices]
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from seriesgate.series.pauses import PauseHistogram
 
 #: The quiet periods to choose from, in seconds: all are among the bounds of a PauseHistogram.
-CHOICES = (1.0, 2.0, 5.0, 10.0)
+CHOICES = (1.0, 2.0, 5.0, 10.0, 30.0, 120.0)
 #: Of fewer series nothing is concluded.
 ENOUGH_SERIES = 20
 #: So many late revisions for each series are tolerable.

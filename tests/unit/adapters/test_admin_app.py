@@ -169,7 +169,7 @@ def test_senders_are_told_with_what_their_series_say_of_the_quiet_period():
     }
     series = sender["series"]
     assert (series["closed"], series["late"]) == (20, 1)
-    assert series["late_at"] == {"1": 1, "2": 1, "5": 0, "10": 0}
+    assert series["late_at"] == {"1": 1, "2": 1, "5": 0, "10": 0, "30": 0, "120": 0}
     recommended = {"advice": "longer", "quiet_period": 5.0}
     assert (answer["quiet_period"], answer["recommendation"]) == (1.0, recommended)
     assert series["recommendation"] == recommended

@@ -40,12 +40,12 @@ ARRIVALS = st.builds(
 
 def test_pauses_tell_what_would_be_late_at_each_quiet_period():
     seen = arrivals(1.0, 100, 0.6, 1.5, 3.0, 7.0, 7.0, 700.0)
-    assert [seen.late_at(choice) for choice in CHOICES] == [5, 4, 3, 1]
+    assert [seen.late_at(choice) for choice in CHOICES] == [5, 4, 3, 1, 1, 1]
 
 
 def test_shorter_period_than_the_present_one_is_known_from_pauses_that_did_no_harm():
     seen = arrivals(5.0, 100, 0.6, 1.5, 3.0, 7.0)
-    assert [seen.late_at(choice) for choice in CHOICES] == [3, 2, 1, 0]
+    assert [seen.late_at(choice) for choice in CHOICES] == [3, 2, 1, 0, 0, 0]
 
 
 @given(ARRIVALS)
@@ -91,6 +91,10 @@ def test_period_that_is_longer_than_any_pause_may_be_shorter():
 def test_shortest_period_that_leaves_few_late_is_recommended():
     assert advice(1.0, 100, 1.5, 3.0, 4.0) == (Advice.LONGER, 5.0)
     assert advice(1.0, 100, 1.5, 3.0, 4.0, 700.0) == (Advice.LONGER, 5.0)
+
+
+def test_sender_that_sends_while_it_scans_needs_a_long_period():
+    assert advice(1.0, 100, *[45.0] * 50) == (Advice.LONGER, 120.0)
 
 
 def test_period_that_halves_what_is_late_is_worth_it_and_no_longer_one():

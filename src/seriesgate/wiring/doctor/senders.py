@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from seriesgate.series.quiet_period import ENOUGH_SERIES, Advice
+from seriesgate.series.quiet_period import CHOICES, ENOUGH_SERIES, Advice
 from seriesgate.wiring.doctor.finding import Finding, ok, skipped, warning
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def check_quiet_period(state: GatewayState) -> Finding:
         case Advice.NO_USE:
             return ok(
                 name,
-                f"{present:g} s; series are late, and would be with any: a sender goes on much "
-                "later",
+                f"{present:g} s; series are late, and would be with any up to {CHOICES[-1]:g} s: a "
+                "sender goes on much later",
             )
 
 

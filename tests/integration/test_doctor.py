@@ -214,7 +214,7 @@ def test_gateway_that_was_stopped_has_left_its_senders_and_dead_letters(tmp_path
             gateway.log.wait_for("is a dead letter")
         doctor = Doctor(tmp_path, **of(gateway))
         found = doctor.findings(expect=3)
-        assert (found["outbox"][0], "1 dead letters" in found["outbox"][1]) == ("problem", True)
+        assert (found["outbox"][0], "refused: 1;" in found["outbox"][1]) == ("problem", True)
         assert found["journal"][0] == "ok"
         (sender,) = doctor.senders()
         assert (sender["calling_ae_title"], sender["host"]) == ("SERIESGATE", "127.0.0.1")

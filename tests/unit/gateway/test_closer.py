@@ -318,6 +318,9 @@ def test_sender_is_remembered_with_the_pauses_in_its_series_and_between_their_re
             await bench.clock.advance(4.0)
             bench.receive("1.7", calling_host=peer.host)  # nothing new: not late
             await bench.clock.advance(4.0)
+            bench.receive("1.7", calling_host=peer.host, digest=OTHER)  # a revision, not late
+            await bench.clock.advance(4.0)
+            assert bench.reports()[-1].Revision == 3
         (sender,) = bench.senders.senders()
         assert (sender.series, sender.late) == (1, 1)
         counts = dict(zip(BOUNDS, sender.pauses.counts, strict=True))

@@ -113,6 +113,21 @@ def test_instance_in_flight_that_comes_to_nothing_lets_the_quiet_period_go_on():
     assert uids(collector.close_quiet(20.0)) == ["1.2"]
 
 
+def test_pause_is_the_time_in_which_nothing_was_stored_or_under_way():
+    collector = SeriesCollector(10.0)
+    collector.observe(instance("1.1"), now=10.0)
+    collector.hold("1.2", now=12.0)  # a pause of 2 s
+    collector.hold("1.2", now=15.0)
+    collector.observe(instance("1.2"), now=16.0, held=True)
+    collector.observe(instance("1.3"), now=19.0)
+    collector.observe(instance("1.4"), now=19.0, held=True)
+    collector.observe(instance("1.5"), now=26.0)  # a pause of 7 s
+    (closed,) = collector.close_quiet(100.0)
+    assert closed.pauses is not None
+    counts = dict(zip(BOUNDS, closed.pauses.counts, strict=True))
+    assert {bound: count for bound, count in counts.items() if count} == {2.0: 1, 5.0: 1}
+
+
 def test_series_whose_only_instance_came_to_nothing_never_was():
     collector = SeriesCollector(1.0)
     collector.hold("1.2", now=10.0)

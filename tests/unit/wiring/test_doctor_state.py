@@ -123,7 +123,7 @@ def test_only_some_of_many_troubles_are_listed():
 
 def test_peers_that_were_turned_away_are_counted():
     (found,) = said(check_senders(state(refused=2)))
-    assert (found[0], "2 peers" in found[1]) == ("warning", True)
+    assert (found[0], "turned away: 2" in found[1]) == ("warning", True)
 
 
 def arrivals(*pauses, series=100, present=1.0):

@@ -106,7 +106,7 @@ def check_outbox(state: GatewayState) -> Iterator[Finding]:
     if outbox["dead"]:
         yield problem(
             "outbox",
-            f"{outbox['dead']} dead letters, which the server has refused: "
+            f"dead letters, which the server has refused: {outbox['dead']}; "
             "`seriesgate outbox list --dead` says why, `seriesgate outbox retry` tries again",
         )
     oldest = state.status["deliveries"]["oldest_pending_at"] if state.status else None

@@ -31,7 +31,7 @@ def check_senders(state: GatewayState) -> Iterator[Finding]:
         yield warning(name, text)
     refused = state.status["associations"]["refused_peers"] if state.status else []
     if refused:
-        yield warning(name, f"{len(refused)} peers were turned away: see below, and the runbook")
+        yield warning(name, f"turned away: {len(refused)}; see below, and the runbook")
     if not troubled and not refused:
         yield ok(name, f"{len(senders)} are known" if senders else "none has come yet")
 

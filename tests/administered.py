@@ -86,6 +86,7 @@ class AdministeredGateway:
             self.retention.wake,
             self.totals,
             "gateway",
+            self.associations.senders,
         )
         self.administration = Administration(
             self.intake,

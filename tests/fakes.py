@@ -8,9 +8,10 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seriesgate.gateway.ports import KeptAs, SpoolUnavailable
+from seriesgate.gateway.senders import Traffic
 from seriesgate.series.model import Instance
 
 if TYPE_CHECKING:
@@ -156,6 +157,16 @@ class MemoryFile:
 
     def discard(self) -> None:
         pass
+
+
+class QuietAssociation:
+    """Implements `TrafficSource`: `now` is what went over it so far."""
+
+    def __init__(self, **traffic: Any) -> None:
+        self.now = Traffic(**traffic)
+
+    def traffic(self) -> Traffic:
+        return self.now
 
 
 class ScriptedPublisher:

@@ -11,10 +11,11 @@ from seriesgate.series.delivery import DeliveryState
 from seriesgate.series.model import InstanceCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from seriesgate.gateway.ports import Outcome
+    from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery
     from seriesgate.series.revision import SeriesRevision
 
@@ -49,6 +50,7 @@ class MemoryJournal:
         self._by_series: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self._closed = 0
         self._forgotten: list[Entry] = []
+        self._senders: tuple[list[SenderStatistics], float | None] = ([], None)
 
     def known(self, series_instance_uid: str) -> SeriesRevision | None:
         return self._revisions.get(series_instance_uid)
@@ -196,6 +198,14 @@ class MemoryJournal:
                 None,
             ),
         )
+
+    def keep_senders(self, senders: Sequence[SenderStatistics], quiet_period: float) -> None:
+        self._check()
+        self._senders = ([sender.copy() for sender in senders], quiet_period)
+
+    def senders(self) -> tuple[list[SenderStatistics], float | None]:
+        kept, quiet_period = self._senders
+        return [sender.copy() for sender in kept], (quiet_period if kept else None)
 
     def _of(self, uid: str) -> list[Entry]:
         return list(self._by_series[uid].values())

@@ -8,10 +8,15 @@ import socket
 from seriesgate.startup import CannotStart
 
 _FIRST_UNPRIVILEGED = 1024
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class ListenError(CannotStart):
     """An address cannot be listened on."""
+
+
+class PortTaken(ListenError):
+    """Another program listens there, or this one already."""
 
 
 def bind_listener(host: str, port: int, backlog: int = 512) -> socket.socket:
@@ -19,6 +24,22 @@ def bind_listener(host: str, port: int, backlog: int = 512) -> socket.socket:
 
     The address may be taken again at once after a restart, but not while another program has it.
     """
+    listener = _bound(host, port)
+    listener.listen(backlog)
+    return listener
+
+
+def check_listener(host: str, port: int) -> None:
+    """Raise ListenError if `host`:`port` can't be listened on. Nobody can connect meanwhile."""
+    _bound(host, port).close()
+
+
+def reachable_host(host: str) -> str:
+    """Return by which address this machine reaches its own listener on `host`."""
+    return _ANY_ADDRESS.get(host, host)
+
+
+def _bound(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -29,10 +50,10 @@ def bind_listener(host: str, port: int, backlog: int = 512) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(backlog)
     except OSError as error:
         listener.close()
-        raise ListenError(f"cannot listen on {host}:{port}: {_explain(error, port)}") from error
+        failure = PortTaken if error.errno == errno.EADDRINUSE else ListenError
+        raise failure(f"cannot listen on {host}:{port}: {_explain(error, port)}") from error
     return listener
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +14,7 @@ from tests.memory_journal import MemoryJournal
 
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
 from seriesgate.gateway.ports import DeadLetter, Outcome, Owed, PendingDelivery
+from seriesgate.gateway.senders import SenderStatistics
 from seriesgate.series.delivery import (
     Delivery,
     DeliveryState,
@@ -21,6 +24,7 @@ from seriesgate.series.delivery import (
 )
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.model import InstanceCopy
+from seriesgate.series.pauses import BOUNDS, PauseHistogram
 from seriesgate.series.revision import next_revision
 
 DOWN = PublishFailure(FailureKind.TRANSIENT, "down")
@@ -331,3 +335,40 @@ def test_pending_deliveries_are_listed_with_why_the_latest_attempt_failed(journa
     bury(journal, first)
     deliver(journal, second)
     assert journal.pending(10) == []
+
+
+def statistics(number):
+    return SenderStatistics(
+        f"10.0.0.{number}",
+        f"MR{number}",
+        AT,
+        LATER,
+        stored=number,
+        seconds=0.5,
+        statuses=Counter({"A700": 2}),
+        ended=Counter({"released": number}),
+        pauses=PauseHistogram([number] * len(BOUNDS)),
+    )
+
+
+def test_senders_are_kept_in_their_order_instead_of_those_before(journal):
+    assert journal.senders() == ([], None)
+    journal.keep_senders([statistics(1), statistics(2)], 1.0)
+    assert journal.senders() == ([statistics(1), statistics(2)], 1.0)
+    journal.keep_senders([statistics(3)], 2.5)
+    assert journal.senders() == ([statistics(3)], 2.5)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"{", b"\xff", b"{}", b'{"host": 5}', b"[]", b'{"pauses": {"counts": [1]}}']
+)
+def test_sender_whose_statistics_are_damaged_is_left_out(tmp_path, damaged):
+    path = tmp_path / "journal.db"
+    with contextlib.closing(SqliteJournal(path, is_expected=False)) as journal:
+        journal.keep_senders([statistics(1), statistics(2)], 1.0)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE sender SET statistics = CAST(? AS TEXT) WHERE place = 0", (damaged,)
+        )
+    with contextlib.closing(SqliteJournal(path, is_expected=True)) as journal:
+        assert journal.senders() == ([statistics(2)], 1.0)

@@ -36,6 +36,7 @@ from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake, Stored
 from seriesgate.gateway.ports import JournalFailed, JournalFull, SpoolUnavailable, StoreRequest
 from seriesgate.gateway.retention import Retention
+from seriesgate.gateway.senders import SenderRegister
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import FailureKind, PublishFailure, RetryPolicy
@@ -352,6 +353,7 @@ class Gateway:
             self._retention.wake,
             self.totals,
             "gateway-1",
+            SenderRegister(self._clock),
         )
         self._tasks = [
             asyncio.ensure_future(forever)

@@ -11,13 +11,16 @@ from __future__ import annotations
 import logging
 import mmap
 import socket
-import struct
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
+from seriesgate.adapters.acknowledgement_trial import QUICKACK, AcknowledgementTrial
+from seriesgate.adapters.socket_options import keep_alive, send_at_once, set_timeouts
 from seriesgate.adapters.store_service import StoreService, log_internal_error, printable
-from seriesgate.gateway.associations import AssociationEnd, Peer
+from seriesgate.gateway.associations import AssociationEnd
+from seriesgate.gateway.senders import Peer, Traffic
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.events import (
     NEED_DATA,
@@ -59,9 +62,6 @@ _BUFFER = 512 * 1024
 _TICK = 0.5
 # A peer that does not take an answer of a few bytes in this time is gone.
 _SEND_TIMEOUT = 30
-_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
-# Linux only; elsewhere the sender's Nagle costs what it costs.
-_QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
 
 class AssociationOwner(Protocol):
@@ -70,8 +70,8 @@ class AssociationOwner(Protocol):
     def admit(self, association: Association) -> RejectAssociation | None:
         """Return None if a connection that asks for an association may have one, or why not."""
 
-    def accepted(self, association: Association) -> None:
-        """It is an association now."""
+    def accepted(self, association: Association) -> bool:
+        """It is an association now. Return whether to try if its sender waits for us."""
 
     def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
         """It was rejected, with this result, source and reason (PS3.8 9.3.4)."""
@@ -108,20 +108,43 @@ class Association:
         self._handshake_timeout = policy.artim_timeout
         self._owner = owner
         self._acceptor = AcceptorConnection(policy, self.began)
-        self._store = StoreService(receiver, self._acceptor, owner.store_answered)
+        self._store = StoreService(receiver, self._acceptor, self._not_success)
         self._buffer = memoryview(bytearray(_HANDSHAKE_BUFFER))
-        self._calling_ae_title = ""
+        self._peer = Peer(peer_host)
         self._has_answered = False
         self._is_draining = False
         self._is_over = False
         self._has_told_its_end = False
+        # What `traffic` tells beside what is counted anyway.
+        self._bytes = 0
+        self._silent_ticks = 0
+        self._trial: AcknowledgementTrial | None = None
+        self._has_tried = False
+        self._wait: float | None = None
+        self._announced_pdu = 0
+        self._statuses: Counter[str] = Counter()
         #: How it ended, once it has; None for one that was never accepted.
         self.end: AssociationEnd | None = None
 
     @property
     def peer(self) -> Peer:
         """Who connected."""
-        return Peer(self.peer_host, self._calling_ae_title)
+        return self._peer
+
+    def traffic(self) -> Traffic:
+        """Return what went over it so far. On any thread: a number may be that of a moment ago."""
+        outcomes = self._store.outcomes
+        return Traffic(
+            stored=outcomes["stored"],
+            incomplete=outcomes["incomplete"],
+            bytes=self._bytes,
+            seconds=max(0.0, time.monotonic() - self.began - self._silent_ticks * _TICK),
+            longest_pdu=self._acceptor.longest_pdu,
+            announced_pdu=self._announced_pdu,
+            has_tried=self._has_tried,
+            wait=self._wait,
+            statuses=dict(self._statuses),
+        )
 
     def start(self) -> None:
         """Begin on a thread of its own."""
@@ -144,10 +167,10 @@ class Association:
         try:
             self._prepare_socket()
             while not self._is_over:
-                has_received = self._receive()
+                received = self._receive()
                 self._handle_events()
                 self._flush()
-                if has_received:
+                if received:
                     self._acknowledge()
         except OSError as error:
             reason = error.strerror or type(error).__name__
@@ -162,12 +185,10 @@ class Association:
 
     def _prepare_socket(self) -> None:
         raw = self._socket
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        _keep_alive(raw)
+        send_at_once(raw)
+        keep_alive(raw)
         if self._tls is None:
-            # The kernel's own timeouts: one call per read instead of poll and read.
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(_TICK))
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(_SEND_TIMEOUT))
+            set_timeouts(raw, receive=_TICK, send=_SEND_TIMEOUT)
             return
         # Ours before the handshake: a connection that is silent in it can be cut.
         self._socket = secured = self._tls.wrap_socket(
@@ -177,27 +198,43 @@ class Association:
         secured.do_handshake()
         secured.settimeout(_TICK)
 
-    def _receive(self) -> bool:
-        """Wait for bytes, or for the next tick; tell the acceptor, and return whether any came."""
+    def _receive(self) -> int:
+        """Wait for bytes, or for the next tick; tell the acceptor, and return how many came."""
         acceptor = self._acceptor
         try:
             count = self._socket.recv_into(self._buffer)
         except (BlockingIOError, TimeoutError):
+            self._silent_ticks += 1
             acceptor.handle_timer(time.monotonic())
         except ConnectionError:
             acceptor.receive_data(b"", time.monotonic())
         else:
+            self._bytes += count
             acceptor.receive_data(self._buffer[:count], time.monotonic())
-            return count > 0
-        return False
+            return count
+        return 0
 
     def _acknowledge(self) -> None:
         """Have the kernel acknowledge at once what came last, unless an answer has done it."""
-        if self._has_answered or _QUICKACK is None:
+        if self._trial is not None and not self._try_sender(self._trial):
+            return
+        if self._has_answered or QUICKACK is None:
             self._has_answered = False
             return
         # The kernel goes back to delayed acknowledgements by itself, so each time anew.
-        self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._socket.setsockopt(socket.IPPROTO_TCP, QUICKACK, 1)
+
+    def _try_sender(self, trial: AcknowledgementTrial) -> bool:
+        """Go on with a trial; return whether to acknowledge as always."""
+        now = time.monotonic()
+        if not self._has_answered:
+            return trial.received(now)
+        trial.answered(now, self._socket)
+        self._has_tried = trial.has_begun
+        if trial.is_over:
+            self._wait = trial.wait
+            self._trial = None
+        return True
 
     def _handle_events(self) -> None:
         next_event = self._acceptor.next_event
@@ -214,18 +251,20 @@ class Association:
     def _handle(self, event: Event) -> None:
         match event:
             case DataSetFragment() | StoreRequested() | StoreInterrupted():
-                self._store.handle(event, self._calling_ae_title)
+                self._store.handle(event, self._peer)
             case DataSetEnded():
-                self._store.handle(event, self._calling_ae_title)
+                self._store.handle(event, self._peer)
                 # At once: a sender that runs ahead has more in the buffer.
                 self._flush()
             case AssociationRequested(request):
-                self._calling_ae_title = printable(request.calling_ae_title)
+                self._peer = Peer(self.peer_host, printable(request.calling_ae_title))
+                self._announced_pdu = request.user_information.max_pdu_length
                 answer = self._owner.admit(self) or AcceptAssociation()
                 self._acceptor.send(answer, time.monotonic())
             case AssociationAccepted():
                 self.end = AssociationEnd.CONNECTION_LOST  # unless it ends in another way
-                self._owner.accepted(self)
+                if self._owner.accepted(self) and QUICKACK is not None:
+                    self._trial = AcknowledgementTrial()
                 # Resident only as far as it is filled, and given back to the system at the end.
                 self._buffer = memoryview(mmap.mmap(-1, _BUFFER))
             case AssociationRejected(result, source, reason):
@@ -235,7 +274,7 @@ class Association:
                 self._store.outcomes["echoes"] += 1
             case RequestRefused(_, status):
                 self._store.outcomes[f"refused {status:04X}"] += 1
-                self._owner.store_answered(status)
+                self._not_success(status)
             case _:
                 self._handle_end(event)
 
@@ -254,6 +293,10 @@ class Association:
                 self._end(AssociationEnd.TIMED_OUT, f"aborted: {limit.value}")
             case ConnectionClosed():
                 self._is_over = True
+
+    def _not_success(self, status: int) -> None:
+        self._statuses[f"{status:04X}"] += 1
+        self._owner.store_answered(status)
 
     def _flush(self) -> None:
         data = self._acceptor.data_to_send()
@@ -281,15 +324,3 @@ class Association:
             counts or "nothing stored",
             time.monotonic() - self.began,
         )
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    """Have the kernel notice within about two minutes that a silent peer's machine is gone."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _KEEP_ALIVE.items():
-        if hasattr(socket, name):  # elsewhere the system's own times apply
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-
-
-def _timeval(seconds: float) -> bytes:
-    return struct.pack("@ll", int(seconds), int(seconds % 1 * 1_000_000))

@@ -13,7 +13,8 @@ from socket import SHUT_RDWR
 from typing import TYPE_CHECKING
 
 from seriesgate.adapters.association import Association
-from seriesgate.gateway.associations import AssociationRefusal, Peer
+from seriesgate.gateway.associations import AssociationRefusal
+from seriesgate.gateway.senders import Peer
 from seriesgate.listener import address_of, bind_listener
 from seriesgate.upper_layer.events import RejectAssociation
 from seriesgate.upper_layer.pdu import RejectReason, RejectResult
@@ -133,9 +134,9 @@ class ModalityStoreSCP:
             self._associations.add(association)
             return None
 
-    def accepted(self, association: Association) -> None:
-        """Count an association."""
-        self._register.accepted(association.peer)
+    def accepted(self, association: Association) -> bool:
+        """Count an association; return whether to try if its sender waits for us."""
+        return self._register.accepted(association.peer, association)
 
     def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
         """Free the place of an association that the policy rejected after all."""
@@ -165,7 +166,7 @@ class ModalityStoreSCP:
             self._associations.discard(association)
             self._changed.notify_all()
         if association.end is not None:
-            self._register.ended(association.end)
+            self._register.ended(association, association.end)
 
     def _accept_all(self, listener: socket.socket) -> None:
         mention_at = time.monotonic()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seriesgate.gateway.intake import InstanceReceiver, InstanceReception
+    from seriesgate.gateway.senders import Peer
     from seriesgate.upper_layer.acceptor import AcceptorConnection
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class StoreService:
         """Whether an instance is under way."""
         return self._reception is not None
 
-    def handle(self, event: StoreEvent, calling_ae_title: str) -> None:
+    def handle(self, event: StoreEvent, peer: Peer) -> None:
         """Take the next event of a store. A mistake of ours costs one instance, not the peer."""
         try:
             match event:
@@ -78,10 +79,11 @@ class StoreService:
                 case StoreRequested():
                     self._reception = self._receiver.begin(
                         StoreRequest(
-                            calling_ae_title=calling_ae_title,
+                            calling_ae_title=peer.calling_ae_title,
                             transfer_syntax_uid=event.transfer_syntax_uid,
                             sop_class_uid=event.abstract_syntax,
                             sop_instance_uid=event.request.affected_sop_instance_uid,
+                            calling_host=peer.host,
                         )
                     )
                 case StoreInterrupted():

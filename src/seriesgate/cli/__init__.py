@@ -8,6 +8,7 @@ import typer
 
 from seriesgate import __version__
 from seriesgate.cli import config, db, outbox, run, series, spool, token, webhooks
+from seriesgate.cli.doctor import doctor
 from seriesgate.cli.echo import echo
 from seriesgate.cli.send import send
 from seriesgate.cli.status import status
@@ -27,6 +28,7 @@ app.command()(run.server)
 app.command()(send)
 app.command()(echo)
 app.command()(status)
+app.command()(doctor)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(spool.app, name="spool")
 app.add_typer(series.app, name="series")

@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from seriesgate.cli.options import fail
-from seriesgate.cli.server_api import not_ours
+from seriesgate.cli.server_api import not_ours_text
+from seriesgate.listener import reachable_host
 
 if TYPE_CHECKING:
     from seriesgate.settings import GatewaySettings
-
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 
 
 class GatewayNotRunning(Exception):
     """Nothing answers where the gateway's administration is to be. The text is for a person."""
 
 
+class GatewayDoesNotTell(Exception):
+    """Something answers there, and not what was asked for. The text is for a person."""
+
+
 class GatewayApi:
     """Requests to the administration that the gateway's settings name."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        host = _ANY_ADDRESS.get(settings.admin_host, settings.admin_host)
+        host = reachable_host(settings.admin_host)
         host = f"[{host}]" if ":" in host else host
         self.url = f"http://{host}:{settings.admin_port}"
         token = settings.admin_token
@@ -35,6 +38,16 @@ class GatewayApi:
         """Return the JSON object that is the answer.
 
         Raises GatewayNotRunning, and typer.Exit, having said what is wrong.
+        """
+        try:
+            return self.ask(method, path)
+        except GatewayDoesNotTell as error:
+            raise fail(str(error)) from error
+
+    def ask(self, method: str, path: str) -> dict[str, Any]:
+        """Return the JSON object that is the answer.
+
+        Raises GatewayNotRunning, GatewayDoesNotTell.
         """
         headers = dict(self._headers)
         if method == "POST":
@@ -49,14 +62,15 @@ class GatewayApi:
                 "or name its port with --admin-port"
             ) from error
         except httpx.HTTPError as error:
-            raise fail(
+            raise GatewayDoesNotTell(
                 f"the gateway at {self.url} does not answer ({type(error).__name__})"
             ) from error
         try:
             answer = dict(response.json())
         except (ValueError, TypeError) as error:
-            raise not_ours(f"what answers at {self.url}") from error
+            raise GatewayDoesNotTell(not_ours_text(f"what answers at {self.url}")) from error
         if response.is_success:
             return answer
-        line = f"the gateway answered {response.status_code}: {answer.get('detail')}"
-        raise fail(line)
+        raise GatewayDoesNotTell(
+            f"the gateway answered {response.status_code}: {answer.get('detail')}"
+        )

@@ -77,4 +77,9 @@ def answer_or_exit(response: httpx.Response, who: str) -> dict[str, Any]:
 
 def not_ours(who: str) -> typer.Exit:
     """Say that something else answers; return the exit to raise."""
-    return fail(f"{who} is not one of seriesgate: its answer can't be read")
+    return fail(not_ours_text(who))
+
+
+def not_ours_text(who: str) -> str:
+    """Return what to say when something else answers."""
+    return f"{who} is not one of seriesgate: its answer can't be read"

@@ -20,7 +20,7 @@ def status_view(status: _Json) -> RenderableType:
     """Return what `seriesgate status` shows of the answer of /status."""
     parts: list[RenderableType] = [_head(status), Padding(_figures(status), (1, 0))]
     open_series = status["open_series"]
-    parts += _section(
+    parts += section(
         f"Open series ({open_series['count']})",
         ("series", "from", "instances", "closes in"),
         [
@@ -34,7 +34,7 @@ def status_view(status: _Json) -> RenderableType:
         ],
     )
     associations = status["associations"]
-    parts += _section(
+    parts += section(
         "Senders",
         ("AE title", "host", "associations", "latest"),
         [
@@ -42,12 +42,18 @@ def status_view(status: _Json) -> RenderableType:
                 sender["calling_ae_title"],
                 sender["host"],
                 str(sender["associations"]),
-                _clock(sender["latest_at"]),
+                clock_time(sender["latest_at"]),
             )
             for sender in associations["senders"]
         ],
     )
-    parts += _section(
+    parts += refused_section(associations["refused_peers"])
+    return Group(*parts)
+
+
+def refused_section(refused_peers: list[_Json]) -> list[RenderableType]:
+    """Return a table of those that got no association, and why."""
+    return section(
         "Refused",
         ("AE title", "host", "reason", "times", "latest"),
         [
@@ -56,12 +62,11 @@ def status_view(status: _Json) -> RenderableType:
                 peer["host"],
                 peer["reason"].replace("_", " "),
                 str(peer["times"]),
-                _clock(peer["latest_at"]),
+                clock_time(peer["latest_at"]),
             )
-            for peer in associations["refused_peers"]
+            for peer in refused_peers
         ],
     )
-    return Group(*parts)
 
 
 def _head(status: _Json) -> Text:
@@ -145,14 +150,14 @@ def _deliveries(deliveries: _Json) -> Text:
     if deliveries["dead"]:
         text.append(f", {deliveries['dead']} dead letters: seriesgate outbox list", "red")
     if deliveries["oldest_pending_at"] is not None:
-        text.append(f"; the oldest since {_clock(deliveries['oldest_pending_at'])}")
+        text.append(f"; the oldest since {clock_time(deliveries['oldest_pending_at'])}")
     return text
 
 
-def _section(
+def section(
     title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]
 ) -> list[RenderableType]:
-    """Return a table with as many rows as are shown; the first column gives way."""
+    """Return a table with as many rows as are shown; the first column gives way to the others."""
     if not rows:
         return []
     table = Table(box=None, pad_edge=False, expand=True)
@@ -171,5 +176,6 @@ def _closes_in(series: _Json) -> str:
     return f"{series['closes_in']:.1f} s"
 
 
-def _clock(moment: str) -> str:
+def clock_time(moment: str) -> str:
+    """Return a moment in ISO 8601 as local time, short."""
     return f"{datetime.fromisoformat(moment).astimezone():%m-%d %H:%M:%S}"

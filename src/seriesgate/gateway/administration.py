@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Tally,
     )
     from seriesgate.gateway.retention import Retention
+    from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.gateway.throughput import Throughput
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.collector import OpenSeriesProgress
@@ -75,10 +76,12 @@ class GatewayStatus:
 
     `not_ready` says in one line each why it can't do its work now; empty when it can. `free_bytes`
     and `quarantined` are None when the disk does not tell. `monotonic` is the time that the
-    deadlines of `progress` are to be compared with.
+    deadlines of `progress` are to be compared with; `uptime` are the seconds since the start, by
+    a clock that nobody sets.
     """
 
     started_at: datetime
+    uptime: float
     now: datetime
     monotonic: float
     not_ready: tuple[str, ...]
@@ -127,6 +130,7 @@ class Administration:
         self._totals = totals
         self._meter = ThroughputMeter()
         self._started_at = clock.utcnow()
+        self._started = clock.monotonic()
         self._is_recovering = True
         self._is_stopping = False
         self._has_failed = asyncio.Event()
@@ -168,6 +172,7 @@ class Administration:
         tally, (open_series, open_instances) = await self._in_journal(self._tally)
         return GatewayStatus(
             started_at=self._started_at,
+            uptime=self._clock.monotonic() - self._started,
             now=self._clock.utcnow(),
             monotonic=self._clock.monotonic(),
             not_ready=await self.reasons_not_ready(),
@@ -190,6 +195,10 @@ class Administration:
             free_bytes=await self._of_disk(self._spool.free_bytes),
             quarantined=await self._of_disk(self._spool.quarantine_count),
         )
+
+    def senders(self) -> tuple[list[SenderStatistics], float]:
+        """Return what was seen of each sender, the latest first, and the quiet period."""
+        return self._associations.senders.senders(), self._intake.quiet_period
 
     async def outbox(self, limit: int) -> Outbox:
         """Return what is dead and what is pending, `limit` of each at most."""

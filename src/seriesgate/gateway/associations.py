@@ -10,16 +10,18 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from seriesgate.gateway.repetition_limit import RepetitionLimit
+from seriesgate.gateway.senders import SenderRegister
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from seriesgate.gateway.ports import Clock
+    from seriesgate.gateway.senders import Peer, SenderStatistics, TrafficSource
 
 _log = logging.getLogger(__name__)
 
-# How many senders, and how many of those refused, are remembered: the latest.
+# How many of those refused are remembered: the latest.
 _MAX_REMEMBERED = 200
 
 
@@ -53,29 +55,6 @@ class AssociationEnd(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """Who connected. The AE title is printable; empty when none was given."""
-
-    host: str
-    calling_ae_title: str = ""
-
-    def __str__(self) -> str:
-        """Name the peer in a log line."""
-        if not self.calling_ae_title:
-            return f"connection from {self.host}"
-        return f"association of {self.calling_ae_title!r} at {self.host}"
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who had associations, how many, and when the latest began."""
-
-    peer: Peer
-    associations: int
-    latest_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class RefusedPeer:
     """Who was turned away, why, how often, and when for the last time."""
 
@@ -89,8 +68,8 @@ class RefusedPeer:
 class AssociationStatus:
     """Associations now and since the start; the latest peers, the latest first.
 
-    `store_statuses` counts the responses other than Success to C-STORE, by their status as four
-    hexadecimal digits.
+    `senders` are remembered from earlier runs too. `store_statuses` counts the responses other than
+    Success to C-STORE, by their status as four hexadecimal digits.
     """
 
     open: int
@@ -98,14 +77,18 @@ class AssociationStatus:
     refused: Mapping[AssociationRefusal, int]
     ended: Mapping[AssociationEnd, int]
     store_statuses: Mapping[str, int]
-    senders: tuple[Sender, ...]
+    senders: tuple[SenderStatistics, ...]
     refused_peers: tuple[RefusedPeer, ...]
 
 
 class AssociationRegister:
-    """Counts, and remembers the latest peers. Every method may be called from any thread."""
+    """Counts, and remembers the latest peers. Every method may be called from any thread.
+
+    `senders` has those that had associations.
+    """
 
     def __init__(self, clock: Clock) -> None:
+        self.senders = SenderRegister(clock)
         self._clock = clock
         self._lock = threading.Lock()
         self._open = 0
@@ -114,23 +97,19 @@ class AssociationRegister:
         self._ended = dict.fromkeys(AssociationEnd, 0)
         self._store_statuses: Counter[str] = Counter()
         # The latest is the last.
-        self._senders: dict[Peer, Sender] = {}
         self._refused_peers: dict[tuple[Peer, AssociationRefusal], RefusedPeer] = {}
         self._limit = RepetitionLimit()
 
-    def accepted(self, peer: Peer) -> None:
-        """Count an association that begins."""
+    def accepted(self, peer: Peer, association: TrafficSource) -> bool:
+        """Count an association that begins; return whether to try if its sender waits for us."""
         with self._lock:
             self._open += 1
             self._accepted += 1
-            known = self._senders.pop(peer, None)
-            times = 1 if known is None else known.associations + 1
-            self._senders[peer] = Sender(peer, times, self._clock.utcnow())
-            if len(self._senders) > _MAX_REMEMBERED:
-                del self._senders[next(iter(self._senders))]
+        return self.senders.accepted(peer, association)
 
-    def ended(self, how: AssociationEnd) -> None:
+    def ended(self, association: TrafficSource, how: AssociationEnd) -> None:
         """Count the end of an association that was accepted."""
+        self.senders.ended(association, how.value)
         with self._lock:
             self._open -= 1
             self._ended[how] += 1
@@ -140,6 +119,7 @@ class AssociationRegister:
 
         Those that follow are summed up once a minute: a port scanner must not fill the disk.
         """
+        self.senders.refused(peer, reason.value)
         key = (peer, reason)
         with self._lock:
             self._refused[reason] += 1
@@ -167,6 +147,7 @@ class AssociationRegister:
 
     def status(self) -> AssociationStatus:
         """Return all of it."""
+        senders = self.senders.senders()
         with self._lock:
             return AssociationStatus(
                 open=self._open,
@@ -174,6 +155,6 @@ class AssociationRegister:
                 refused={**self._refused},
                 ended={**self._ended},
                 store_statuses={**self._store_statuses},
-                senders=tuple(reversed(self._senders.values())),
+                senders=tuple(senders),
                 refused_peers=tuple(reversed(self._refused_peers.values())),
             )

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from seriesgate.gateway.ports import JournalFull, SeriesUnreadable
+from seriesgate.gateway.senders import Peer
 from seriesgate.series.delivery import Delivery, delivery_id_of
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.report import Series
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Offload,
     )
     from seriesgate.gateway.previews import PreviewQueue
+    from seriesgate.gateway.senders import SenderRegister
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.model import CollectedSeries
 
@@ -42,7 +44,8 @@ class SeriesCloser:
     """Waits for series to become quiet, writes each down and hands its delivery on.
 
     `journal_thread` and `file_thread` run the blocking work; `came_again` is called after a closing
-    that brought nothing new. `previews` keeps an instance of each series for its picture.
+    that brought nothing new. `senders` is told how late series come. `previews` keeps an instance
+    of each series for its picture.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class SeriesCloser:
         came_again: Callable[[], None],
         totals: GatewayTotals,
         gateway_name: str,
+        senders: SenderRegister,
         previews: PreviewQueue | None = None,
     ) -> None:
         self._intake = intake
@@ -71,6 +75,7 @@ class SeriesCloser:
         self._came_again = came_again
         self._totals = totals
         self._gateway_name = gateway_name
+        self._senders = senders
         self._previews = previews
         self._woken = asyncio.Event()
 
@@ -107,6 +112,9 @@ class SeriesCloser:
         for revision, delivery in closed:
             self._report_closing(revision, delivery)
             self._hand_over(delivery)
+        for collected, before, made in zip(batch, known, revisions, strict=True):
+            if made is not None:
+                self._note_arrival(collected, before, made)
         if resent:
             self._totals.series_repeated += len(resent)
             for _ in resent:
@@ -184,6 +192,17 @@ class SeriesCloser:
         for uid in resent:
             if self._journal.is_delivered(uid):
                 self._journal.hold(uid)
+
+    def _note_arrival(
+        self, collected: CollectedSeries, known: SeriesRevision | None, made: SeriesRevision
+    ) -> None:
+        """Have it remembered of the sender how late it was; what came again is not late."""
+        peer = Peer(collected.calling_host, collected.calling_ae_title)
+        if known is None:
+            self._senders.series_closed(peer, collected.pauses)
+        elif made.added_instances:
+            late_by = (collected.first_instance_at - known.last_instance_at).total_seconds()
+            self._senders.series_closed(peer, collected.pauses, late_by)
 
     def _report_closing(self, revision: SeriesRevision, delivery: Delivery) -> None:
         self._totals.series_closed += 1

@@ -108,6 +108,11 @@ class Intake:
         self._closing_instances = 0
         self._lock = threading.Lock()
 
+    @property
+    def quiet_period(self) -> float:
+        """The seconds without an instance after which a series is complete."""
+        return self._collector.quiet_period
+
     def recover(self) -> int:
         """Rebuild the open series, each with a fresh quiet period; return how many instances.
 
@@ -137,7 +142,7 @@ class Intake:
     def hold(self, series_instance_uid: str) -> None:
         """Keep a series open while one of its instances is under way."""
         with self._lock:
-            self._collector.hold(series_instance_uid)
+            self._collector.hold(series_instance_uid, self._clock.monotonic())
 
     def let_go(self, series_instance_uid: str) -> None:
         """End a hold whose instance came to nothing."""
@@ -268,6 +273,7 @@ class _Reception:
             self._file.size,
             self._clock.utcnow(),
             self._file.digest,
+            calling_host=self._request.calling_host,
         )
         self._intake.count(instance, kept_as, held=self._header is not None)
         return Stored(matches_request=self._matches(header))

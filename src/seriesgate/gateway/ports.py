@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery, DeliveryState, PublishFailure
     from seriesgate.series.description import SeriesDescription
     from seriesgate.series.model import Instance, InstanceCopy, InstanceHeader
@@ -48,6 +49,8 @@ class StoreRequest(NamedTuple):
     transfer_syntax_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+    #: The address of whoever sends it, as text.
+    calling_host: str = ""
 
 
 class KeptAs(Enum):
@@ -253,6 +256,18 @@ class Journal(Protocol):
 
     def tally(self) -> Tally:
         """Return the numbers that must add up."""
+
+    def keep_senders(self, senders: Sequence[SenderStatistics], quiet_period: float) -> None:
+        """Remember these senders, in this order, instead of those that were kept before.
+
+        `quiet_period` is the one in seconds that they were seen at.
+        """
+
+    def senders(self) -> tuple[list[SenderStatistics], float | None]:
+        """Return those that were kept, but damaged ones, and their quiet period.
+
+        That is None when none were kept.
+        """
 
 
 class SeriesPublisher(Protocol):

@@ -41,6 +41,7 @@ from seriesgate.modality.pdu_stream import (
 )
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
     from typing import BinaryIO
 
@@ -76,7 +77,11 @@ class AssociationRequestor:
     """
 
     def __init__(
-        self, destination: Destination, contexts: Sequence[StorageContext], timeout: float
+        self,
+        destination: Destination,
+        contexts: Sequence[StorageContext],
+        timeout: float,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """Open the association, proposing each context (at most 128) by itself.
 
@@ -85,7 +90,7 @@ class AssociationRequestor:
         """
         self._timeout = timeout
         self._message_id = 0
-        self._stream = PduStream(destination, timeout)
+        self._stream = PduStream(destination, timeout, tls)
         try:
             self._negotiated = self._negotiate(destination, contexts)
             self._fragment_length = self._choose_fragment_length()

@@ -13,6 +13,8 @@ from seriesgate.modality.association_errors import AssociationError, PeerUnreach
 from seriesgate.modality.association_negotiation import decode_abort
 
 if TYPE_CHECKING:
+    import ssl
+
     from seriesgate.modality.destination import Destination
 
 A_ASSOCIATE_AC = 0x02
@@ -32,16 +34,21 @@ _RECEIVE_SIZE = 16 * 1024
 class PduStream:
     """A connection over which PDUs go. Every AssociationError closes it, as do `abort` and `close`.
 
-    `timeout`, in seconds, is for the connect and for each send.
+    `timeout`, in seconds, is for the connect and for each send. `tls` secures the connection, if it
+    is given.
     """
 
-    def __init__(self, destination: Destination, timeout: float) -> None:
+    def __init__(
+        self, destination: Destination, timeout: float, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Connect. Raises PeerUnreachableError."""
         self.peer = destination.address
         self.is_open = True
         self._timeout = timeout
         self._received = bytearray()
         self._socket = _connect(destination, timeout)
+        if tls is not None:
+            self._socket = _secured(self._socket, self.peer, tls)
 
     def send(self, pdus: bytes) -> None:
         """Send whole PDUs. Raises AssociationError."""
@@ -141,6 +148,16 @@ def _connect(destination: Destination, timeout: float) -> socket.socket:
     # acknowledged: 40 ms for each instance with a receiver that delays its ACK.
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return connection
+
+
+def _secured(connection: socket.socket, peer: str, tls: ssl.SSLContext) -> socket.socket:
+    try:
+        return tls.wrap_socket(connection)
+    except OSError as error:
+        connection.close()
+        # An SSLError is an OSError too, and says what is wrong with the certificate.
+        why = getattr(error, "verify_message", "") or _reason(error)
+        raise AssociationError(f"no TLS with {peer}: {why}") from error
 
 
 def _broken(peer: str, error: OSError) -> str:

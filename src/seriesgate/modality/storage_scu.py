@@ -23,6 +23,7 @@ from seriesgate.modality.destination import Destination
 from seriesgate.modality.send_summary import SendSummary, SendTally
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterable, Sequence
 
     from seriesgate.modality.outgoing_instance import OutgoingInstance, StorageContext
@@ -75,12 +76,14 @@ def send(
     )
 
 
-def echo(destination: Destination, *, timeout: float = 30.0) -> float:
-    """Verify the peer with a C-ECHO and return its round trip in seconds.
+def echo(
+    destination: Destination, *, timeout: float = 30.0, tls: ssl.SSLContext | None = None
+) -> float:
+    """Verify the peer with a C-ECHO, over TLS or not, and return its round trip in seconds.
 
     Raises AssociationError, also when the peer does not offer C-ECHO or answers with a failure.
     """
-    association = AssociationRequestor(destination, [VERIFICATION], timeout)
+    association = AssociationRequestor(destination, [VERIFICATION], timeout, tls)
     try:
         if reason := association.refusal(VERIFICATION):
             raise AssociationError(f"{destination.address} does not offer C-ECHO: {reason}")

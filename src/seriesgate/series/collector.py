@@ -18,6 +18,7 @@ from seriesgate.series.model import (
     InstanceCopy,
     InstanceSummary,
 )
+from seriesgate.series.pauses import SHORTEST, PauseHistogram
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,12 +36,15 @@ class OpenSeries:
     study_instance_uid: str = ""
     patient_id: bytes = b""
     calling_ae_title: str = ""
+    calling_host: str = ""
     instances: dict[str, InstanceSummary] = field(default_factory=dict)
     conflicting_copies: set[InstanceCopy] = field(default_factory=set)
     inconsistent_attributes: set[str] = field(default_factory=set)
     recovered_copies: set[InstanceCopy] = field(default_factory=set)
     first_instance_at: datetime | None = None
     last_instance_at: datetime | None = None
+    #: Made with the first pause: few series have any.
+    pauses: PauseHistogram | None = None
 
     def add(self, instance: Instance) -> None:
         """Count `instance`, once however often it comes."""
@@ -48,6 +52,7 @@ class OpenSeries:
         if self.first_instance_at is None:
             self.first_instance_at = instance.stored_at
             self.calling_ae_title = instance.calling_ae_title
+            self.calling_host = instance.calling_host
             self.study_instance_uid = header.study_instance_uid
             self.patient_id = header.patient_id
         if header.study_instance_uid != self.study_instance_uid:
@@ -93,10 +98,17 @@ class SeriesCollector:
         if quiet_period < 0:
             raise ValueError("the quiet period must not be negative")
         self._quiet_period = quiet_period
+        # So long after its deadline is a series that has paused; a negative time is before it.
+        self._paused_after = SHORTEST - quiet_period
         self._open: dict[str, OpenSeries] = {}
         # (deadline, SeriesInstanceUID): at most one entry per series, and it may be too early, for
         # when a deadline moves on, its entry is put right only once it comes to the top.
         self._queue: list[tuple[float, str]] = []
+
+    @property
+    def quiet_period(self) -> float:
+        """The seconds without an instance after which a series is complete."""
+        return self._quiet_period
 
     def __len__(self) -> int:
         """Return the number of open series."""
@@ -120,11 +132,13 @@ class SeriesCollector:
             for uid, series in first
         ]
 
-    def hold(self, series_instance_uid: str) -> None:
+    def hold(self, series_instance_uid: str, now: float) -> None:
         """Keep a series open: one of its instances is under way, its data set has not ended yet."""
         series = self._open.get(series_instance_uid)
         if series is None:
             series = self._open[series_instance_uid] = OpenSeries()
+        elif not series.in_flight:
+            self._note_pause(series, now)
         series.in_flight += 1
 
     def let_go(self, series_instance_uid: str) -> None:
@@ -148,6 +162,8 @@ class SeriesCollector:
             series = self._open[uid] = OpenSeries()
         if held:
             series.in_flight -= 1
+        elif not series.in_flight:
+            self._note_pause(series, now)
         series.add(instance)
         series.deadline = now + self._quiet_period
         if series.in_flight == 0:
@@ -181,6 +197,14 @@ class SeriesCollector:
             closed.append(_collected(uid, self._open.pop(uid)))
         return closed
 
+    def _note_pause(self, series: OpenSeries, now: float) -> None:
+        """Something of a series comes of which nothing was under way: count the pause before it."""
+        deadline = series.deadline
+        if deadline is not None and now - deadline >= self._paused_after:
+            if series.pauses is None:
+                series.pauses = PauseHistogram()
+            series.pauses.add(now - deadline + self._quiet_period)
+
     def _enqueue(self, uid: str, series: OpenSeries) -> None:
         if not series.is_queued and series.deadline is not None:
             heapq.heappush(self._queue, (series.deadline, uid))
@@ -200,6 +224,8 @@ def _collected(uid: str, series: OpenSeries) -> CollectedSeries:
         study_instance_uid=series.study_instance_uid,
         patient_id=series.patient_id,
         calling_ae_title=series.calling_ae_title,
+        calling_host=series.calling_host,
+        pauses=series.pauses,
         instances=series.instances,
         conflicting_copies=frozenset(series.conflicting_copies),
         inconsistent_attributes=frozenset(series.inconsistent_attributes),

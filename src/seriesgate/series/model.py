@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from seriesgate.series.pauses import PauseHistogram
+
 #: Attributes that every instance of a series must agree on (PS3.3 A.1.2.3), by their keywords.
 STUDY_INSTANCE_UID = "StudyInstanceUID"
 PATIENT_ID = "PatientID"
@@ -45,7 +47,7 @@ class Instance(NamedTuple):
     """One instance that is safely in the spool.
 
     `size` is that of the data set in bytes; `stored_at` is aware UTC. `is_recovered` says that an
-    earlier run of the program received it.
+    earlier run of the program received it; then it is not known from which address it came.
     """
 
     header: InstanceHeader
@@ -54,6 +56,7 @@ class Instance(NamedTuple):
     stored_at: datetime
     digest: bytes
     is_recovered: bool = False
+    calling_host: str = ""
 
     @property
     def copy(self) -> InstanceCopy:
@@ -77,10 +80,11 @@ class CollectedSeries:
     """A series, or the late part of one, whose quiet period has passed.
 
     `instances` maps each distinct SOP Instance UID to the summary of its first copy;
-    `conflicting_copies` are the others. `study_instance_uid`, `patient_id` and `calling_ae_title`
-    are those of the first instance; `inconsistent_attributes` are the keywords of those on which
-    the instances disagree. `recovered_copies` came in an earlier run; `damaged_instances` are those
-    that did, and can't be read any more. The times are aware UTC.
+    `conflicting_copies` are the others. `study_instance_uid`, `patient_id`, `calling_ae_title` and
+    `calling_host` are those of the first instance; `inconsistent_attributes` are the keywords of
+    those on which the instances disagree. `recovered_copies` came in an earlier run;
+    `damaged_instances` are those that did, and can't be read any more. The times are aware UTC.
+    `pauses` are those between its instances, None if there were none to count.
     """
 
     series_instance_uid: str
@@ -94,6 +98,8 @@ class CollectedSeries:
     first_instance_at: datetime
     last_instance_at: datetime
     damaged_instances: frozenset[str] = frozenset()
+    calling_host: str = ""
+    pauses: PauseHistogram | None = None
 
     @property
     def copies(self) -> frozenset[InstanceCopy]:

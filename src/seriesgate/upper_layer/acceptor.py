@@ -102,6 +102,11 @@ class AcceptorConnection:
         """How many P-DATA-TF PDUs were longer than the maximum length we announced."""
         return self._reader.oversized_pdus
 
+    @property
+    def longest_pdu(self) -> int:
+        """The greatest length of a P-DATA-TF PDU so far, in bytes after its header."""
+        return self._reader.longest_pdu
+
     def receive_data(self, data: bytes | memoryview, now: float) -> None:
         """Take received bytes; b"" says that the peer has closed the connection.
 

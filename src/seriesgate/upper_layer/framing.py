@@ -53,7 +53,8 @@ class PduReader:
     """Takes the received bytes piece by piece and gives fragments and whole PDUs in their order.
 
     `oversized_pdus` counts the P-DATA-TF PDUs over `max_pdu_length` (0: without limit). Being
-    streamed they do no harm, so they are not refused, though PS3.8 D.1 forbids them.
+    streamed they do no harm, so they are not refused, though PS3.8 D.1 forbids them. `longest_pdu`
+    is the greatest length of one, in bytes after its header.
     """
 
     __slots__ = (
@@ -68,7 +69,9 @@ class PduReader:
         "_max_pdu_length",
         "_pdu_left",
         "_position",
+        "_usual_length",
         "_view",
+        "longest_pdu",
         "oversized_pdus",
     )
 
@@ -87,6 +90,9 @@ class PduReader:
         self._fragment_left = 0
         self._context_id = 0
         self._control = 0
+        # No P-DATA-TF up to this length is worth noting.
+        self._usual_length = 0
+        self.longest_pdu = 0
         self.oversized_pdus = 0
 
     @property
@@ -152,8 +158,8 @@ class PduReader:
         fragment_length = pdv_length - _MIN_PDV_LENGTH
         if pdu_type != _P_DATA_TF or length != pdv_length + _PDV_LENGTH_SIZE or fragment_length < 0:
             return False
-        if length > self._max_pdu_length > 0:
-            self.oversized_pdus += 1
+        if length > self._usual_length:
+            self._note_length(length)
         self._position = start + _BOTH_HEADERS.size
         self._context_id = context_id
         self._control = control
@@ -225,8 +231,8 @@ class PduReader:
         if pdu_type == _P_DATA_TF:
             if length < _HEADER_SIZE:
                 raise invalid(f"P-DATA-TF PDU of {length} bytes holds no PDV")
-            if length > self._max_pdu_length > 0:
-                self.oversized_pdus += 1
+            if length > self._usual_length:
+                self._note_length(length)
             self._pdu_left = length
             return
         try:
@@ -241,6 +247,14 @@ class PduReader:
         elif length != _SHORT_LENGTH:
             raise invalid(f"{known_type.name} PDU of {length} bytes instead of 4")
         self._body = (known_type, length)
+
+    def _note_length(self, length: int) -> None:
+        """Note a P-DATA-TF that is longer than all before, or than it may be."""
+        limit = self._max_pdu_length
+        if length > limit > 0:
+            self.oversized_pdus += 1
+        self.longest_pdu = max(self.longest_pdu, length)
+        self._usual_length = min(self.longest_pdu, limit) if limit else self.longest_pdu
 
     def _next_whole_pdu(self, pdu_type: PduType, length: int) -> WholePdu | None:
         body = self._gather(length)

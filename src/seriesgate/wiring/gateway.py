@@ -28,6 +28,7 @@ from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import JournalFailed, SpoolUnavailable
 from seriesgate.gateway.previews import PreviewQueue
 from seriesgate.gateway.retention import Retention
+from seriesgate.gateway.sender_memory import SenderMemory
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from seriesgate.series.collector import SeriesCollector
@@ -142,6 +143,7 @@ class _Gateway:
             self._totals,
         )
         self._previews = self._preview_queue(settings, spool, clock)
+        associations = AssociationRegister(clock)
         self._closer = SeriesCloser(
             self._intake,
             spool,
@@ -154,9 +156,12 @@ class _Gateway:
             self._retention.wake,
             self._totals,
             settings.gateway_name,
+            associations.senders,
             self._previews,
         )
-        associations = AssociationRegister(clock)
+        self._sender_memory = SenderMemory(
+            associations.senders, journal, clock, journal_thread, settings.quiet_period
+        )
         self._scp = _storage_scp(settings, self._intake, associations)
         self.administration = Administration(
             self._intake,
@@ -185,6 +190,7 @@ class _Gateway:
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
         """Receive, close, deliver and let go until `stop` is set."""
         try:
+            await self._sender_memory.recall()
             # Whoever wants to send need not wait until a full spool is read.
             on_ready(f"{self._settings.ae_title} at {self._scp.start()}")
             await _run_until(
@@ -195,11 +201,13 @@ class _Gateway:
                 self.administration.run(),
                 *([] if self._previews is None else [self._previews.run()]),
                 self._heartbeats.run(),
+                self._sender_memory.run(),
             )
         finally:
             self.administration.stopping()
             await asyncio.to_thread(self._scp.stop, _DRAIN_GRACE)
             await self._publisher.close()
+        await self._sender_memory.keep()
 
     def _preview_queue(
         self, settings: GatewaySettings, spool: FileSpool, clock: SystemClock

@@ -31,7 +31,7 @@ class LocalOutboxError(Exception):
 
 def list_locally(state_dir: Path, limit: int) -> dict[str, Any]:
     """Return what /outbox answers. Raises LocalOutboxError, as all functions here."""
-    with _journal(state_dir) as journal:
+    with local_journal(state_dir) as journal:
         return outbox_json(read_outbox(journal, limit))
 
 
@@ -40,7 +40,7 @@ def retry_locally(state_dir: Path, delivery_id: str | None) -> int:
 
     The next gateway delivers them.
     """
-    with _journal(state_dir) as journal:
+    with local_journal(state_dir) as journal:
         letters = _chosen(journal, delivery_id)
         for letter in letters:
             journal.revive(letter.delivery_id)
@@ -52,7 +52,7 @@ def discard_locally(state_dir: Path, delivery_id: str | None) -> int:
 
     The next gateway removes their files.
     """
-    with _journal(state_dir) as journal:
+    with local_journal(state_dir) as journal:
         letters = _chosen(journal, delivery_id)
         for letter in letters:
             journal.discard(letter.delivery_id, datetime.now(UTC))
@@ -60,7 +60,8 @@ def discard_locally(state_dir: Path, delivery_id: str | None) -> int:
 
 
 @contextlib.contextmanager
-def _journal(state_dir: Path) -> Iterator[Journal]:
+def local_journal(state_dir: Path) -> Iterator[Journal]:
+    """Open the journal of a gateway that does not run. Raises LocalOutboxError."""
     path = state_dir / "journal.db"
     if not path.exists():
         raise LocalOutboxError(

@@ -9,12 +9,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.administered import AdministeredGateway
 from tests.examples import report
+from tests.fakes import QuietAssociation
 
 from seriesgate.adapters.admin.app import create_admin_app
-from seriesgate.gateway.associations import AssociationEnd, Peer
+from seriesgate.gateway.associations import AssociationEnd, AssociationRefusal
 from seriesgate.gateway.ports import JournalFailed, JournalFull
+from seriesgate.gateway.senders import Peer
 from seriesgate.series.delivery import delivery_id_of
 
+MR1 = Peer("10.0.0.1", "MR1")
 TOKEN = "a token of the administration"
 JSON = {"Content-Type": "application/json"}
 HOST = "http://127.0.0.1:6680"
@@ -60,7 +63,7 @@ def test_gateway_that_is_not_ready_says_why():
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/status", "/metrics", "/outbox", "/nothing"])
+@pytest.mark.parametrize("path", ["/status", "/metrics", "/senders", "/outbox", "/nothing"])
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x"]
 )
@@ -111,7 +114,7 @@ def test_status_has_open_series_with_counts_and_the_time_to_close_and_no_patient
         gateway.receive("2")
         gateway.clock.now += 0.75
         gateway.intake.hold("1.2.9")
-        gateway.associations.accepted(Peer("10.0.0.1", "MR1"))
+        gateway.associations.accepted(MR1, QuietAssociation())
         gateway.bury("1.4")
 
     answer = get("/status", prepare=prepare)
@@ -132,12 +135,53 @@ def test_status_has_open_series_with_counts_and_the_time_to_close_and_no_patient
     assert "Doe" not in answer.text
 
 
+def test_senders_are_told_with_what_their_series_say_of_the_quiet_period():
+    def prepare(gateway):
+        association = QuietAssociation(
+            stored=100,
+            seconds=4.0,
+            bytes=5000,
+            longest_pdu=16378,
+            announced_pdu=131072,
+            has_tried=True,
+            wait=0.0441,
+            statuses={"A700": 1},
+        )
+        gateway.associations.accepted(MR1, association)
+        gateway.associations.ended(association, AssociationEnd.ABORTED_BY_PEER)
+        gateway.associations.refused(MR1, AssociationRefusal.NO_ROOM, "rejected")
+        for _ in range(20):
+            gateway.associations.senders.series_closed(MR1, None)
+        gateway.associations.senders.series_closed(MR1, None, 3.5)
+
+    answer = get("/senders", prepare=prepare).json()
+    (sender,) = answer["senders"]
+    assert (sender["calling_ae_title"], sender["host"]) == ("MR1", "10.0.0.1")
+    assert (sender["instances"], sender["instances_per_second"]) == (100, 25.0)
+    assert (sender["longest_pdu"], sender["announced_pdu"]) == (16378, 131072)
+    assert sender["ended"] == {"aborted_by_peer": 1}
+    assert (sender["refused"], sender["store_statuses"]) == ({"no_room": 1}, {"A700": 1})
+    assert sender["nagle"] == {
+        "sign": "on",
+        "tried_at": "2026-01-01T00:00:00+00:00",
+        "wait_seconds": 0.044,
+        "saved_seconds_estimate": 4.4,
+    }
+    series = sender["series"]
+    assert (series["closed"], series["late"]) == (20, 1)
+    assert series["late_at"] == {"1": 1, "2": 1, "5": 0, "10": 0, "30": 0, "120": 0}
+    recommended = {"advice": "longer", "quiet_period": 5.0}
+    assert (answer["quiet_period"], answer["recommendation"]) == (1.0, recommended)
+    assert series["recommendation"] == recommended
+
+
 def test_metrics_are_prometheus_and_tell_of_no_patient_and_no_series():
     def prepare(gateway):
         gateway.receive("1")
         gateway.bury("1.2.840.4")
-        gateway.associations.accepted(Peer("10.0.0.1", "MR1"))
-        gateway.associations.ended(AssociationEnd.TIMED_OUT)
+        association = QuietAssociation()
+        gateway.associations.accepted(MR1, association)
+        gateway.associations.ended(association, AssociationEnd.TIMED_OUT)
         gateway.associations.store_answered(0xA700)
 
     answer = get("/metrics", prepare=prepare)

@@ -3,14 +3,14 @@ from __future__ import annotations
 import logging
 
 import pytest
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, QuietAssociation
 
 from seriesgate.gateway.associations import (
     AssociationEnd,
     AssociationRefusal,
     AssociationRegister,
-    Peer,
 )
+from seriesgate.gateway.senders import Peer
 
 MR1 = Peer("10.0.0.1", "MR1")
 SCANNER = Peer("10.0.0.9")
@@ -27,9 +27,10 @@ def register(clock):
 
 
 def test_associations_are_counted_from_acceptance_to_end(register):
-    register.accepted(MR1)
-    register.accepted(MR1)
-    register.ended(AssociationEnd.ABORTED_BY_PEER)
+    association = QuietAssociation()
+    register.accepted(MR1, association)
+    register.accepted(MR1, QuietAssociation())
+    register.ended(association, AssociationEnd.ABORTED_BY_PEER)
     register.store_answered(0xA700)
     register.store_answered(0xA700)
     status = register.status()
@@ -40,10 +41,10 @@ def test_associations_are_counted_from_acceptance_to_end(register):
 
 
 def test_latest_sender_is_the_first_and_knows_how_many_associations_it_had(register, clock):
-    register.accepted(MR1)
-    register.accepted(Peer("10.0.0.2", "CT1"))
+    register.accepted(MR1, QuietAssociation())
+    register.accepted(Peer("10.0.0.2", "CT1"), QuietAssociation())
     clock.now += 5
-    register.accepted(MR1)
+    register.accepted(MR1, QuietAssociation())
     first, second = register.status().senders
     assert (first.peer, first.associations, first.latest_at) == (MR1, 2, clock.utcnow())
     assert second.peer.calling_ae_title == "CT1"
@@ -52,10 +53,10 @@ def test_latest_sender_is_the_first_and_knows_how_many_associations_it_had(regis
 def test_peers_are_remembered_up_to_a_bound(register):
     for number in range(1000):
         peer = Peer(f"10.0.{number // 256}.{number % 256}", f"AE{number}")
-        register.accepted(peer)
+        register.accepted(peer, QuietAssociation())
         register.refused(peer, AssociationRefusal.NO_ROOM, "rejected")
     status = register.status()
-    assert len(status.senders) == len(status.refused_peers) == 200
+    assert (len(status.senders), len(status.refused_peers)) == (256, 200)
     assert status.senders[0].peer.calling_ae_title == "AE999"
     assert status.refused[AssociationRefusal.NO_ROOM] == 1000
 

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.examples import DIGEST, OTHER, instance
-from tests.fakes import FakeClock, MemorySpool, inline, settle
+from tests.fakes import FakeClock, MemorySpool, QuietAssociation, inline, settle
 from tests.memory_journal import MemoryJournal
 
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import JournalFull, KeptAs, Outcome, SeriesUnreadable
+from seriesgate.gateway.senders import Peer, SenderRegister
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import FailureKind, PublishFailure
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.model import InstanceCopy
+from seriesgate.series.pauses import BOUNDS
 
 if TYPE_CHECKING:
     from seriesgate.series.delivery import Delivery
@@ -48,6 +50,7 @@ class Bench:
         self.is_readable = True
         self.came_again = 0
         self.totals = GatewayTotals()
+        self.senders = SenderRegister(self.clock)
         self.intake = Intake(
             self.spool, SeriesCollector(1.0), no_scanner, self.clock, self.wake, self.totals
         )
@@ -63,6 +66,7 @@ class Bench:
             self.count_resent,
             self.totals,
             "gateway-1",
+            self.senders,
         )
 
     def wake(self):
@@ -76,8 +80,9 @@ class Bench:
             raise SeriesUnreadable("not DICOM")
         return SeriesDescription(patient_name="Doe^Jane", patient_id="A/17", modality="MR")
 
-    def receive(self, sop, series="1.2", **attributes):
+    def receive(self, sop, series="1.2", calling_host="", **attributes):
         stored = instance(sop, series, at=self.clock.utcnow(), **attributes)
+        stored = stored._replace(calling_host=calling_host)
         self.spool.add(stored)
         self.intake.count(stored, KeptAs.NEW, held=False)
 
@@ -295,5 +300,30 @@ def test_hundred_series_at_once_close_in_few_transactions():
             await settle()
             assert len(bench.reports()) == 100
         assert bench.journal.transactions == 4
+
+    asyncio.run(scenario())
+
+
+def test_sender_is_remembered_with_the_pauses_in_its_series_and_between_their_revisions():
+    async def scenario():
+        bench = Bench()
+        peer = Peer("10.0.0.1", "MODALITY")
+        bench.senders.accepted(peer, QuietAssociation())
+        async with bench.running():
+            bench.receive("1.1", calling_host=peer.host)
+            await bench.clock.advance(0.75)
+            bench.receive("1.5", calling_host=peer.host)
+            await bench.clock.advance(4.0)
+            bench.receive("1.7", calling_host=peer.host)  # late
+            await bench.clock.advance(4.0)
+            bench.receive("1.7", calling_host=peer.host)  # nothing new: not late
+            await bench.clock.advance(4.0)
+            bench.receive("1.7", calling_host=peer.host, digest=OTHER)  # a revision, not late
+            await bench.clock.advance(4.0)
+            assert bench.reports()[-1].Revision == 3
+        (sender,) = bench.senders.senders()
+        assert (sender.series, sender.late) == (1, 1)
+        counts = dict(zip(BOUNDS, sender.pauses.counts, strict=True))
+        assert {bound: count for bound, count in counts.items() if count} == {0.5: 1, 3.0: 1}
 
     asyncio.run(scenario())

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import itertools
+import math
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -8,6 +11,7 @@ from tests.examples import DIGEST, OTHER, instance
 
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.model import InstanceCopy
+from seriesgate.series.pauses import BOUNDS, PauseHistogram
 
 
 def uids(closed):
@@ -82,7 +86,7 @@ def test_quiet_periods_can_start_anew_together():
     collector = SeriesCollector(1.0)
     collector.observe(instance(series="a"), now=10.0)
     collector.observe(instance(series="b"), now=10.9)
-    collector.hold("c")
+    collector.hold("c", now=10.9)
     collector.restart_quiet_periods(now=20.0)
     assert collector.next_deadline() == 21.0
     assert collector.close_quiet(20.9) == []
@@ -92,7 +96,7 @@ def test_quiet_periods_can_start_anew_together():
 def test_instance_in_flight_holds_its_series_open():
     collector = SeriesCollector(1.0)
     collector.observe(instance("1.1"), now=10.0)
-    collector.hold("1.2")
+    collector.hold("1.2", now=10.0)
     assert collector.next_deadline() is None
     assert collector.close_quiet(100.0) == []
     collector.observe(instance("1.2"), now=100.0, held=True)
@@ -102,16 +106,31 @@ def test_instance_in_flight_holds_its_series_open():
 def test_instance_in_flight_that_comes_to_nothing_lets_the_quiet_period_go_on():
     collector = SeriesCollector(1.0)
     collector.observe(instance("1.1"), now=10.0)
-    collector.hold("1.2")
+    collector.hold("1.2", now=10.0)
     assert collector.close_quiet(20.0) == []
     collector.let_go("1.2")
     assert collector.next_deadline() == 11.0
     assert uids(collector.close_quiet(20.0)) == ["1.2"]
 
 
+def test_pause_is_the_time_in_which_nothing_was_stored_or_under_way():
+    collector = SeriesCollector(10.0)
+    collector.observe(instance("1.1"), now=10.0)
+    collector.hold("1.2", now=12.0)  # a pause of 2 s
+    collector.hold("1.2", now=15.0)
+    collector.observe(instance("1.2"), now=16.0, held=True)
+    collector.observe(instance("1.3"), now=19.0)
+    collector.observe(instance("1.4"), now=19.0, held=True)
+    collector.observe(instance("1.5"), now=26.0)  # a pause of 7 s
+    (closed,) = collector.close_quiet(100.0)
+    assert closed.pauses is not None
+    counts = dict(zip(BOUNDS, closed.pauses.counts, strict=True))
+    assert {bound: count for bound, count in counts.items() if count} == {2.0: 1, 5.0: 1}
+
+
 def test_series_whose_only_instance_came_to_nothing_never_was():
     collector = SeriesCollector(1.0)
-    collector.hold("1.2")
+    collector.hold("1.2", now=10.0)
     assert len(collector) == 1
     collector.let_go("1.2")
     assert len(collector) == 0
@@ -120,8 +139,8 @@ def test_series_whose_only_instance_came_to_nothing_never_was():
 
 def test_two_instances_in_flight_must_both_end():
     collector = SeriesCollector(1.0)
-    collector.hold("1.2")
-    collector.hold("1.2")
+    collector.hold("1.2", now=10.0)
+    collector.hold("1.2", now=10.0)
     collector.observe(instance("1.1"), now=10.0, held=True)
     assert collector.next_deadline() is None
     collector.let_go("1.2")
@@ -152,6 +171,7 @@ def test_negative_quiet_period_is_refused():
 
 
 QUIET = 1.0
+CLASSES = [*itertools.pairwise((*BOUNDS, math.inf))]
 SERIES = st.sampled_from(["a", "b", "c"])
 
 
@@ -165,15 +185,18 @@ class CollectorModel(RuleBasedStateMachine):
         self.stored: dict[str, set[str]] = {}
         self.last: dict[str, float] = {}
         self.flying: dict[str, int] = {}
+        self.pauses: dict[str, list[float]] = {}
 
     @rule(series=SERIES, sop=st.integers(0, 5))
     def store(self, series: str, sop: int) -> None:
+        self._comes(series)
         self.collector.observe(instance(f"1.{sop}", series), self.now)
         self._stored(series, f"1.{sop}")
 
     @rule(series=SERIES)
     def begin(self, series: str) -> None:
-        self.collector.hold(series)
+        self._comes(series)
+        self.collector.hold(series, self.now)
         self.flying[series] = self.flying.get(series, 0) + 1
 
     @rule(series=SERIES, sop=st.integers(0, 5), completes=st.booleans())
@@ -202,6 +225,10 @@ class CollectorModel(RuleBasedStateMachine):
         assert {c.series_instance_uid: set(c.instances) for c in closed} == {
             series: self.stored[series] for series in due
         }
+        for each in closed:
+            pauses = self.pauses.pop(each.series_instance_uid, [])
+            expected = [sum(low <= p < high for p in pauses) for low, high in CLASSES]
+            assert (each.pauses or PauseHistogram()).counts == expected
         for series in due:
             del self.stored[series], self.last[series]
 
@@ -213,6 +240,10 @@ class CollectorModel(RuleBasedStateMachine):
     @invariant()
     def counts_are_right(self) -> None:
         assert self.collector.instance_count() == sum(map(len, self.stored.values()))
+
+    def _comes(self, series: str) -> None:
+        if series in self.last and not self.flying.get(series):
+            self.pauses.setdefault(series, []).append(self.now - self.last[series])
 
     def _stored(self, series: str, sop: str) -> None:
         self.stored.setdefault(series, set()).add(sop)

@@ -184,6 +184,15 @@ def test_pdu_over_the_announced_length_is_streamed_and_counted():
     assert reader.oversized_pdus == 2
 
 
+@given(st.lists(st.integers(6, 60)), st.sampled_from([0, 8, 30, 1000]))
+def test_longest_pdu_is_known_and_each_oversized_one_counted(lengths, limit):
+    reader = PduReader(limit)
+    for length in lengths:
+        fragments(reader, wire.p_data(wire.pdv(1, 0, bytes(length - 6))))
+    assert reader.longest_pdu == max(lengths, default=0)
+    assert reader.oversized_pdus == sum(length > limit > 0 for length in lengths)
+
+
 def test_no_pdu_is_oversized_without_a_limit():
     reader = PduReader(max_pdu_length=0)
     fragments(reader, wire.p_data(wire.pdv(1, 0, bytes(100_000))))

@@ -15,6 +15,7 @@ from seriesgate.adapters.admin.guard import GuardMiddleware
 from seriesgate.adapters.admin.json_form import outbox_json, status_json
 from seriesgate.adapters.admin.metrics import MEDIA_TYPE, exposition
 from seriesgate.adapters.admin.problem import problem
+from seriesgate.adapters.admin.senders_json import senders_json
 from seriesgate.gateway.outbox import AmbiguousDeadLetter, NoSuchDeadLetter
 from seriesgate.gateway.ports import JournalFailed, JournalFull
 
@@ -40,6 +41,7 @@ def create_admin_app(
             Route("/readyz", routes.readyz),
             Route("/metrics", routes.metrics),
             Route("/status", routes.status),
+            Route("/senders", routes.senders),
             Route("/outbox", routes.outbox),
             Route("/outbox/retry", routes.retry_all, methods=["POST"]),
             Route("/outbox/discard", routes.discard_all, methods=["POST"]),
@@ -83,6 +85,9 @@ class _Routes:
 
     async def status(self, _request: Request) -> Response:
         return JSONResponse(status_json(await self._administration.status(_MAX_OPEN_SERIES)))
+
+    async def senders(self, _request: Request) -> Response:
+        return JSONResponse(senders_json(*self._administration.senders()))
 
     async def outbox(self, _request: Request) -> Response:
         return JSONResponse(outbox_json(await self._administration.outbox(_MAX_OUTBOX)))

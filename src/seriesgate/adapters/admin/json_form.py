@@ -5,6 +5,7 @@ Of what senders say it has UIDs and AE titles, and nothing of patients.
 
 from __future__ import annotations
 
+import resource
 from typing import TYPE_CHECKING, Any
 
 from seriesgate import __version__
@@ -26,6 +27,7 @@ def status_json(status: GatewayStatus) -> _Json:
     return {
         "version": __version__,
         "started_at": status.started_at.isoformat(),
+        "uptime_seconds": round(status.uptime, 3),
         "now": status.now.isoformat(),
         "ready": not status.not_ready,
         "not_ready": list(status.not_ready),
@@ -42,6 +44,7 @@ def status_json(status: GatewayStatus) -> _Json:
         },
         "associations": _associations(status.associations),
         "disk": {"free_bytes": status.free_bytes, "quarantined": status.quarantined},
+        "max_open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
     }
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from pydantic import TypeAdapter
+
+from seriesgate.gateway.senders import SenderStatistics
 from seriesgate.series.delivery import Delivery, DeliveryState
 from seriesgate.series.description import SeriesDescription
 from seriesgate.series.model import InstanceCopy, InstanceSummary
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from seriesgate.gateway.ports import Outcome
+
+_STATISTICS = TypeAdapter(SenderStatistics)
 
 
 def write_revision(
@@ -113,6 +119,35 @@ def read_revision(uid: str, row: Sequence[Any], copies: Sequence[Sequence[Any]])
     if seal and seal != _seal_of(revision):
         raise ValueError("a series is not what was written")
     return revision
+
+
+def write_senders(
+    connection: sqlite3.Connection, senders: Sequence[SenderStatistics], quiet_period: float
+) -> None:
+    """Write what was seen of each sender, instead of what was written before."""
+    connection.execute("DELETE FROM sender")
+    connection.executemany(
+        "INSERT INTO sender VALUES (?, ?, ?)",
+        (
+            (place, _STATISTICS.dump_json(sender).decode(), quiet_period)
+            for place, sender in enumerate(senders)
+        ),
+    )
+
+
+def read_senders(connection: sqlite3.Connection) -> tuple[list[SenderStatistics], float | None]:
+    """Return what was written of senders, and the quiet period that it was seen at.
+
+    What is damaged is left out: it is no reason to put the journal away.
+    """
+    senders: list[SenderStatistics] = []
+    quiet_period = None
+    for text, quiet_period in connection.execute(  # noqa: B007 - the same in each row
+        "SELECT CAST(statistics AS BLOB), quiet_period FROM sender ORDER BY place"
+    ):
+        with suppress(ValueError):
+            senders.append(_STATISTICS.validate_json(text))
+    return senders, quiet_period
 
 
 def _read_description(text: str) -> SeriesDescription:

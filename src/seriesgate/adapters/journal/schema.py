@@ -65,4 +65,12 @@ MIGRATIONS = (
     ALTER TABLE series ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
     ALTER TABLE delivery ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
     """,
+    # What was seen of each sender, as JSON; the latest has the least place.
+    """
+    CREATE TABLE sender (
+        place INTEGER PRIMARY KEY,
+        statistics TEXT NOT NULL,
+        quiet_period REAL NOT NULL
+    ) STRICT;
+    """,
 )

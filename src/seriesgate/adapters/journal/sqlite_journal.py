@@ -12,8 +12,10 @@ from seriesgate.adapters.journal.records import (
     add_to_total,
     read_delivery,
     read_revision,
+    read_senders,
     write_outcome,
     write_revision,
+    write_senders,
 )
 from seriesgate.gateway.ports import DeadLetter, Owed, PendingDelivery, Tally
 from seriesgate.series.delivery import DeliveryState
@@ -21,10 +23,11 @@ from seriesgate.series.model import InstanceCopy
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from seriesgate.gateway.ports import Outcome
+    from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery
     from seriesgate.series.revision import SeriesRevision
 
@@ -253,6 +256,16 @@ class SqliteJournal:
             deliveries={state: deliveries[state] for state in DeliveryState},
             oldest_pending_at=oldest_report.ClosedAt if oldest_report else None,
         )
+
+    def keep_senders(self, senders: Sequence[SenderStatistics], quiet_period: float) -> None:
+        """Remember these senders, in this order, instead of those that were kept before."""
+        with self._transaction() as connection:
+            write_senders(connection, senders, quiet_period)
+
+    def senders(self) -> tuple[list[SenderStatistics], float | None]:
+        """Return those that were kept, but damaged ones, and their quiet period."""
+        with mapped_errors(self._connection):
+            return read_senders(self._connection)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -9,7 +9,6 @@ again and again over one connection. The time is that from request to answer, as
 from __future__ import annotations
 
 import argparse
-import asyncio
 import http.client
 import math
 import sys
@@ -129,8 +128,7 @@ def run(database_url: str, folder: Path, count: int) -> bool:
     with running(Program(Site(), command, folder)) as server:
         server.wait_until_listening(port)
         measured = [(name, measure(port, path)) for name, path in requests(count)]
-        posts = server_posts.measure(port, _POSTS, _CLIENTS, first=int(time.time()))
-        seconds, waits = asyncio.run(posts)
+        seconds, waits = server_posts.measure(port, _POSTS, _CLIENTS, first=int(time.time()))
     measured.append((f"POST, {_POSTS / seconds:,.0f}/s", [1000 * wait for wait in waits]))
     print(f"\n| {count:,} series | p50 ms | p99 ms | target | holds |")
     print("|---|---|---|---|---|")

@@ -2,7 +2,8 @@
 
 Starts the server in a process of its own on a new database, posts new series from several clients
 at once over kept connections, and prints the rate and the 50th and 99th percentile of the time
-from request to answer. Each answer is durable. The clients are one process: they cost little.
+from request to answer. Each answer is durable. Each client has one request under way at a time. All
+are one thread on plain sockets: on a machine of two processors they must leave them to the server.
 
     python bench/server_posts.py --posts 10000 --clients 8
 """
@@ -10,13 +11,14 @@ from request to answer. Each answer is durable. The clients are one process: the
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import multiprocessing
+import re
+import selectors
+import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -24,8 +26,7 @@ from seriesgate.listener import bind_listener
 from seriesgate.settings import ServerSettings
 from seriesgate.wiring.server import server_app
 
-if TYPE_CHECKING:
-    import socket
+_LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 
 
 def serve(listener: socket.socket, database_url: str) -> None:
@@ -69,39 +70,73 @@ def request(number: int) -> bytes:
     return head.encode() + body
 
 
-async def post_all(port: int, requests: list[bytes]) -> list[float]:
-    """Send requests one after the other; give the seconds that each took."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    waits = []
-    for each in requests:
-        start = time.perf_counter()
-        writer.write(each)
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        body = await reader.readexactly(length)
-        waits.append(time.perf_counter() - start)
+def _length(head: bytes) -> int:
+    found = _LENGTH.search(head)
+    if found is None:
+        raise SystemExit(f"an answer without a length: {head!r}")
+    return int(found[1])
+
+
+class Client:
+    """A kept connection that sends requests one after the other."""
+
+    def __init__(self, port: int, requests: list[bytes]) -> None:
+        self.connection = socket.create_connection(("127.0.0.1", port))
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        #: The seconds that each answer took so far.
+        self.waits: list[float] = []
+        self._requests = iter(requests)
+        self._answer = b""
+        self._start = 0.0
+
+    def send(self) -> bool:
+        """Send the next request; return whether there was one."""
+        request = next(self._requests, None)
+        if request is None:
+            return False
+        self._answer = b""
+        self._start = time.perf_counter()
+        self.connection.sendall(request)
+        return True
+
+    def receive(self) -> bool:
+        """Take what has come; return whether the answer is complete. SystemExit for a refusal."""
+        self._answer += self.connection.recv(65_536)
+        head, end, body = self._answer.partition(b"\r\n\r\n")
+        if not end or len(body) < _length(head):
+            return False
+        self.waits.append(time.perf_counter() - self._start)
         if not head.startswith(b"HTTP/1.1 201 "):
-            raise SystemExit(f"not registered: {head!r} {body!r}")
-    writer.close()
-    await writer.wait_closed()
-    return waits
+            raise SystemExit(f"not registered: {self._answer!r}")
+        return True
 
 
-async def measure(
-    port: int, posts: int, clients: int, *, first: int = 0
-) -> tuple[float, list[float]]:
+def post_all(port: int, requests: list[bytes], clients: int) -> list[float]:
+    """Send requests, shared among clients; give the seconds that each answer took."""
+    with selectors.DefaultSelector() as selector:
+        every = [Client(port, requests[number::clients]) for number in range(clients)]
+        for client in every:
+            selector.register(client.connection, selectors.EVENT_READ, client)
+            client.send()
+        while selector.get_map():
+            for key, _ in selector.select():
+                if key.data.receive() and not key.data.send():
+                    selector.unregister(key.fileobj)
+                    key.data.connection.close()
+    return [wait for client in every for wait in client.waits]
+
+
+def measure(port: int, posts: int, clients: int, *, first: int = 0) -> tuple[float, list[float]]:
     """Give the seconds that all posts took together, and those of each, sorted.
 
     `first` is the number of the first series, where the database may have some of a run before.
     """
     numbers = range(first, first + 100 + posts)
-    await post_all(port, [request(number) for number in numbers[:100]])  # warm up
-    requests = [request(number) for number in numbers[100:]]
+    requests = [request(number) for number in numbers]
+    post_all(port, requests[:100], 1)  # warm up
     start = time.perf_counter()
-    waits = await asyncio.gather(
-        *(post_all(port, requests[client::clients]) for client in range(clients))
-    )
-    return time.perf_counter() - start, sorted(wait for each in waits for wait in each)
+    waits = post_all(port, requests[100:], clients)
+    return time.perf_counter() - start, sorted(waits)
 
 
 def main() -> None:
@@ -119,7 +154,7 @@ def main() -> None:
         server.start()
         port = listener.getsockname()[1]
         try:
-            seconds, waits = asyncio.run(measure(port, arguments.posts, arguments.clients))
+            seconds, waits = measure(port, arguments.posts, arguments.clients)
         finally:
             server.terminate()
             server.join()

@@ -5,7 +5,6 @@ The clients are those of `server_posts`, the other server is that of `plain_serv
 
 from __future__ import annotations
 
-import asyncio
 import math
 import sys
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ def measure(folder: Path, *, quick: bool) -> dict[str, float]:
     figures: dict[str, float] = {}
     for name, server in (("server", running_server), ("plain server", _running_plain_server)):
         with server(folder) as port:
-            seconds, waits = asyncio.run(server_posts.measure(port, posts, _CLIENTS))
+            seconds, waits = server_posts.measure(port, posts, _CLIENTS)
         p99 = waits[math.ceil(0.99 * len(waits)) - 1]
         figures |= {f"{name} series/s": posts / seconds, f"{name} p99 ms": 1000 * p99}
     return figures

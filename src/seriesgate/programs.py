@@ -6,6 +6,7 @@ Each loads its own libraries only, for `seriesgate up` runs each in a process of
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import signal
@@ -42,7 +43,13 @@ def server_program(settings: ServerSettings, on_ready: _OnReady) -> int:
     """
     from seriesgate.wiring.server import run_server  # noqa: PLC0415 - its own libraries only
 
-    return _run(partial(run_server, settings), settings.log_format, on_ready)
+    def on_assembled(url: str) -> None:
+        # What is there now stays: the collector need not look at it again for every few requests.
+        gc.collect()
+        gc.freeze()
+        on_ready(url)
+
+    return _run(partial(run_server, settings), settings.log_format, on_assembled)
 
 
 def _run(program: _Program, log_format: str, on_ready: _OnReady) -> int:

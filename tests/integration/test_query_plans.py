@@ -7,7 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, event, select, text
 from tests.unit.server.examples import START, report
 
 from seriesgate.server.registry.query import (
@@ -27,6 +27,7 @@ from seriesgate.server.sql.read import read_changes, read_patients, read_studies
 from seriesgate.server.sql.register import PostedReport, register_group
 from seriesgate.server.sql.schema import upgrade
 from seriesgate.server.sql.sqlite import sqlite_engine
+from seriesgate.server.sql.tables import series_index
 
 A = Attribute
 ROWS = 3000
@@ -199,6 +200,15 @@ def test_sums_are_read_from_an_index(database, read):
     assert "Seq Scan" not in plan
     assert "SCAN series_index" not in plan
     assert "ix_series_index_" in plan
+
+
+@pytest.mark.parametrize("of", ["study", "patient"])
+def test_whether_a_study_or_patient_is_known_is_read_from_the_firsts(database, of):
+    first = series_index.c[f"FirstOf{of.capitalize()}"]
+    wanted = select(first).where(first.in_(["2.1", "P1", "none"]))
+    (plan,) = plans(database, lambda connection: connection.execute(wanted))
+    assert f"ix_series_index_first_of_{of}" in plan
+    assert "Seq Scan" not in plan
 
 
 def test_changes_are_read_from_where_the_reader_is(database):

@@ -84,6 +84,60 @@ def test_writes_that_wait_for_a_commit_are_the_next_group():
     assert database.groups == [["first"], ["a", "b", "c"]]
 
 
+def test_those_who_were_answered_are_waited_for():
+    async def scenario():
+        async with running(database, expect_return_for=60) as thread:
+            first = await held_up(thread, database)
+            others = await enqueued(thread.write("a"), thread.write("b"))
+            database.free.set()
+            await first
+            await thread.write("c")
+            await asyncio.gather(*others)
+
+    database = Database()
+    asyncio.run(scenario())
+    assert database.groups == [["first"], ["a", "b", "c"]]
+
+
+def test_nobody_is_waited_for_who_does_not_come():
+    async def scenario():
+        async with running(database, expect_return_for=0) as thread:
+            first = await held_up(thread, database)
+            others = await enqueued(thread.write("a"), thread.write("b"))
+            database.free.set()
+            await asyncio.gather(first, *others)
+
+    database = Database()
+    asyncio.run(scenario())
+    assert database.groups == [["first"], ["a", "b"]]
+
+
+def test_lone_client_waits_for_nobody():
+    async def scenario():
+        async with running(database, expect_return_for=60) as thread:
+            for item in "abc":
+                await thread.write(item)
+
+    database = Database()
+    asyncio.run(scenario())
+    assert database.groups == [["a"], ["b"], ["c"]]
+
+
+def test_call_waits_for_nobody_to_return():
+    async def scenario():
+        async with running(database, expect_return_for=60) as thread:
+            first = await held_up(thread, database)
+            others = await enqueued(thread.write("a"))
+            database.free.set()
+            await first
+            groups = await thread.call(lambda: list(database.groups))
+            await asyncio.gather(*others)
+            return groups
+
+    database = Database()
+    assert asyncio.run(scenario()) == [["first"], ["a"]]
+
+
 def test_group_has_a_greatest_size():
     async def scenario():
         async with running(database, max_group=2) as thread:

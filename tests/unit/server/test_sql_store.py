@@ -9,12 +9,13 @@ from asyncio import run
 
 import pytest
 from sqlalchemy import event, insert, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.unit.server.examples import START, report, ticking_clock
 
 from seriesgate.server.registry.query import SeriesFilter
 from seriesgate.server.registry.store import Outcome, StoredSeries, StoreUnavailable
 from seriesgate.server.sql.database import SqlDatabase
+from seriesgate.server.sql.prepared import Prepared
 from seriesgate.server.sql.register import PostedReport, register_group
 from seriesgate.server.sql.schema import upgrade
 from seriesgate.server.sql.series_store import SqlSeriesStore
@@ -102,13 +103,16 @@ def test_trouble_is_logged_once_and_so_is_its_end(store, other, caplog):
     ]
 
 
-def test_report_that_the_database_refuses_spoils_no_other(store, engine):
+def test_report_that_the_database_refuses_spoils_no_other(engine):
     """No report is known that does; the group must not depend on it."""
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def choke(_connection, _cursor, statement, parameters, _context, _many):
-        if statement.startswith("INSERT") and "1.66" in str(parameters):
+    def choke(connection, group):
+        answers = register_group(connection, group)
+        if any(posted.report.SeriesInstanceUID == "1.66" for posted in group):
             raise OverflowError("Python int too large")
+        return answers
+
+    store = SqlSeriesStore(SqlDatabase(engine, choke), ticking_clock())
 
     async def scenario():
         reports = [report(SeriesInstanceUID=uid) for uid in ("1.1", "1.66", "1.2")]
@@ -119,6 +123,7 @@ def test_report_that_the_database_refuses_spoils_no_other(store, engine):
     assert first.outcome is last.outcome is Outcome.CREATED
     page = run(store.page(SeriesFilter(), limit=10))
     assert {row.SeriesInstanceUID for row in page.series} == {"1.1", "1.2"}
+    run(store.close())
 
 
 def test_series_that_another_server_adds_meanwhile_is_merged_with_its_row(engine):
@@ -149,12 +154,21 @@ def test_row_is_locked_on_a_database_that_locks_rows():
     assert str(_SELECT_ROWS.compile(dialect=postgresql.dialect())).endswith("FOR UPDATE")
 
 
-def test_group_takes_the_same_few_statements_whatever_its_size(engine):
+def test_group_takes_the_same_few_statements_whatever_its_size(engine, monkeypatch):
     statements = []
 
     @event.listens_for(engine, "before_cursor_execute")
     def note(_connection, _cursor, statement, *_):
         statements.append(statement.split()[0])
+
+    # These go past SQLAlchemy.
+    compiled = Prepared._compiled
+
+    def noted(prepared, dialect):
+        statements.append(str(prepared._statement).split()[0])
+        return compiled(prepared, dialect)
+
+    monkeypatch.setattr(Prepared, "_compiled", noted)
 
     def register(*numbers):
         statements.clear()
@@ -172,6 +186,23 @@ def test_group_takes_the_same_few_statements_whatever_its_size(engine):
     ]
     assert register(*range(2, 200)) == register(300)
     assert register(*range(1, 200)) == ["BEGIN", "SELECT", "SELECT", "SELECT", "SELECT"]
+    engine.dispose()
+
+
+def test_error_of_the_driver_is_raised_as_sqlalchemy_would(engine):
+    row = {"DoesNot": "matter"}
+    with engine.begin() as connection:
+        for prepared in (Prepared(text("SELECT * FROM nowhere")), Prepared(text("DELETE nowhere"))):
+            with pytest.raises(OperationalError) as raised:
+                prepared.run(connection, row)
+            assert "nowhere" in str(raised.value.orig)
+        with pytest.raises(OperationalError):
+            Prepared(text("SELECT * FROM nowhere")).fetch(connection, row)
+        add_report = Prepared(insert(series_reports), series_reports.columns.keys())
+        entry = {"SeriesInstanceUID": "1.2", "Digest": "d", "ReceivedAt": START, "Report": SECRET}
+        with pytest.raises(IntegrityError) as twice:
+            add_report.run(connection, *[entry | {"IdempotencyKey": None}] * 2)
+    assert SECRET not in str(twice.value)
     engine.dispose()
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import Connection
 
     from seriesgate.server.registry.store import Registration, StoredSeries
 
@@ -72,13 +72,14 @@ class RowChange:
         return self.row.InstancesInSeries - (self.before.InstancesInSeries if self.before else 0)
 
 
-def lock_totals(connection: Connection) -> RowMapping:
-    """Give the totals, and keep every other writer out until the end of the transaction.
+def lock_totals(connection: Connection) -> dict[str, int]:
+    """Give the totals, by their names, and keep every other writer out until the transaction ends.
 
     So the numbers of changes are in the order of the commits: whoever has read change n has seen,
     or can see, each one before it. Taken before any other lock, it can't be part of a deadlock.
     """
-    return _LOCK_TOTALS.run(connection, {}).mappings().one()
+    (totals,) = _LOCK_TOTALS.fetch(connection, {})
+    return dict(zip(server_totals.columns.keys(), totals, strict=True))
 
 
 def index_row(row: StoredSeries) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def index_row(row: StoredSeries) -> dict[str, Any]:
 
 
 def record_changes(
-    connection: Connection, totals: RowMapping, changes: Sequence[RowChange]
+    connection: Connection, totals: Mapping[str, int], changes: Sequence[RowChange]
 ) -> None:
     """Record the changes of one transaction, in their order. `totals` are as `lock_totals` gave."""
     if not changes:

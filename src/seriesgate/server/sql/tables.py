@@ -142,18 +142,22 @@ series_index = Table(
     Index("ix_series_index_modality", "ModalityKey", *_NEWEST, "StudyInstanceUID"),
     Index("ix_series_index_instances", "InstancesInSeries", *_NEWEST),
     Index("ix_series_index_number", "Number", unique=True),
-    Index("ix_series_index_first_of_study", "FirstOfStudy", unique=True),
-    Index("ix_series_index_first_of_patient", "FirstOfPatient", unique=True),
     sqlite_with_rowid=False,
 )
-for _level, _first in (("studies", "FirstOfStudy"), ("patients", "FirstOfPatient")):
+# Of the firsts alone: most series are none, and need no entry that says so.
+for _level, _of, _first in (
+    ("studies", "study", "FirstOfStudy"),
+    ("patients", "patient", "FirstOfPatient"),
+):
     _is_first = series_index.c[_first].is_not(None)
-    Index(
-        f"ix_series_index_{_level}",
-        *(series_index.c[name] for name in _NEWEST),
-        sqlite_where=_is_first,
-        postgresql_where=_is_first,
-    )
+    for _name, _columns in ((_level, _NEWEST), (f"first_of_{_of}", (_first,))):
+        Index(
+            f"ix_series_index_{_name}",
+            *(series_index.c[name] for name in _columns),
+            unique=_columns != _NEWEST,
+            sqlite_where=_is_first,
+            postgresql_where=_is_first,
+        )
 
 # Every change of a row, in the order of the commits and without a gap (see `sql.record`).
 series_changes = Table(

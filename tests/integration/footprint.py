@@ -36,7 +36,7 @@ _PROGRAM_EVENTS = (
 )
 # All names that a receiver makes: nothing in them came over the network as it is.
 _OPAQUE_NAME = re.compile(
-    r"(spool|incoming|quarantine|lock)"
+    r"(spool|incoming|quarantine|write-ahead|lock)|write-ahead/[01](\.new)?"
     r"|spool/[0-9a-f]{32}(/[0-9a-f]{32}\.dcm)?|(incoming|quarantine)/[0-9]+"
 )
 

@@ -149,15 +149,21 @@ class FileSpool:
                 pass
         return True
 
-    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
-        """Remove what is delivered, and the folder once it is empty. What is gone is no error."""
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> int:
+        """Remove what is delivered, and the folder once it is empty; return how many files went.
+
+        What is gone is no error.
+        """
         folder = self._folder_of(series_instance_uid)
+        removed = 0
         for copy in copies:
             with suppress(FileNotFoundError):
                 self._files.unlink(f"{folder}/{file_name(copy)}")
+                removed += 1
         with self._names, suppress(OSError):
             self._files.rmdir(folder)
             self._synced_folders.discard(folder)
+        return removed
 
     def recover(self) -> Iterator[Instance]:
         """Yield every instance in the spool; what is not one goes to the quarantine.

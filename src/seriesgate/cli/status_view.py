@@ -54,7 +54,7 @@ def status_view(status: _Json) -> RenderableType:
             (
                 peer["calling_ae_title"],
                 peer["host"],
-                peer["reason"].replace("_", " "),
+                peer["reason"].replace("_", " ").replace(" ae ", " AE "),
                 str(peer["times"]),
                 _clock(peer["latest_at"]),
             )

@@ -114,9 +114,9 @@ class MemorySpool:
             return True
         return False
 
-    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
-        for copy in copies:
-            self.files.pop((series_instance_uid, copy), None)
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> int:
+        names = [(series_instance_uid, copy) for copy in copies]
+        return sum(self.files.pop(name, None) is not None for name in names)
 
     def recover(self) -> Iterator[Instance]:
         for instance in self.files.values():

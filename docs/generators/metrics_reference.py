@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 from tests.administered import AdministeredGateway
+from tests.unit.server.examples import START, heartbeat
 
 from seriesgate.adapters.admin.metrics import exposition
+from seriesgate.server.http.gateway_metrics import GatewayCollector
 from seriesgate.server.http.metrics import ServerMetrics
+from seriesgate.server.registry.gateways import GatewayRecord
 from seriesgate.server.registry.store import Outcome
 
 if TYPE_CHECKING:
@@ -23,9 +26,9 @@ _INTRODUCTION = """\
 
 Both programs have them at `/metrics`, for Prometheus: the gateway at its administration
 ([how to reach it](../how-to/status.md)), the server beside its API, with a token that allows `read`
-where it has tokens. No label takes a value from the network, so their number is bounded, and none
-tells of a patient. Counters start anew with the program; gauges of deliveries and instances do not:
-they are read from the journal."""
+where it has tokens. The only labels from outside are the names of the server's gateways; it knows
+500 at most. So the number of all is bounded, and none tells of a patient. Counters start anew with
+the program; gauges of deliveries and instances do not: they are read from the journal."""
 
 
 def render() -> str:
@@ -54,7 +57,8 @@ def _server() -> str:
     metrics.request("GET", "/series", 200, 0.0)
     metrics.report(next(iter(Outcome)))
     metrics.transaction("read", 0.0)
-    return metrics.exposition().decode()
+    gateway = GatewayRecord("seriesgate", START, heartbeat(), {})
+    return metrics.exposition(GatewayCollector([gateway], START)).decode()
 
 
 def _rows(text: str) -> Iterator[str]:

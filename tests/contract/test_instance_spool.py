@@ -100,10 +100,11 @@ def test_release_removes_what_is_named_and_tolerates_what_is_gone(spool):
         receive(spool, sop)
     copies = {instance.copy.sop_instance_uid: instance.copy for instance in spool.recover()}
     receive(spool, content=mr_data_set(sop="1.1", series="1.2", patient_id="B"))
-    spool.release("1.2", [copies["1.1"], copies["1.9"], InstanceCopy("never.came", bytes(16))])
+    named = [copies["1.1"], copies["1.9"], InstanceCopy("never.came", bytes(16))]
+    assert spool.release("1.2", named) == 2
     assert recovered(spool) == [("1.2", "1.1"), ("1.2", "1.7")]
     spool.release("1.2", [instance.copy for instance in spool.recover()])
-    spool.release("1.2", [copies["1.7"]])
+    assert spool.release("1.2", [copies["1.7"]]) == 0
     assert recovered(spool) == []
     assert receive(spool, "1.7") is KeptAs.NEW
 

@@ -53,6 +53,7 @@ class Receiver:
     scp: ModalityStoreSCP
     intake: Intake
     spool: FileSpool
+    totals: GatewayTotals
     associations: AssociationRegister
     host: str
     port: int
@@ -109,7 +110,8 @@ def running_receiver(
         scanner_for = HeaderScanners()
         spool = FileSpool(folder, durability, scanner_for)
         collector = SeriesCollector(quiet_period)
-        intake = Intake(spool, collector, scanner_for, SystemClock(), lambda: None, GatewayTotals())
+        totals = GatewayTotals()
+        intake = Intake(spool, collector, scanner_for, SystemClock(), lambda: None, totals)
         scp = ModalityStoreSCP(
             intake,
             policy(**policy_options),
@@ -121,12 +123,13 @@ def running_receiver(
             tls=tls,
         )
         port = int(scp.start().rpartition(":")[2])
-        receiver = Receiver(scp, intake, spool, associations, host, port, folder)
+        receiver = Receiver(scp, intake, spool, totals, associations, host, port, folder)
         try:
             yield receiver
         finally:
             scp.stop(PATIENCE)
             receiver.wait_until_idle()
+            spool.close()
 
 
 class Peer:

@@ -143,9 +143,10 @@ def test_head_without_an_end_is_given_up(tmp_path, first, more, enough):
         peer = siege.associate()
         peer.begin_store()
         peer.send(wire.data_pdu(before_patient_id(EXPLICIT_LE) + first, last=False))
-        wait_for("it is being received", lambda: siege.receiver.incoming() != [])
         peer.send(*repeat(piece, enough // len(more) + 1))
-        wait_for("it is dropped before its end", lambda: siege.receiver.incoming() == [])
+        totals = siege.receiver.totals
+        wait_for("it is given up before its end", lambda: totals.instances_not_understood == 1)
+        wait_for("it is dropped", lambda: siege.receiver.incoming() == [])
         peer.send(wire.data_pdu(b""))
         assert peer.response_status() == CANNOT_UNDERSTAND
     assert siege.receiver.files() == []

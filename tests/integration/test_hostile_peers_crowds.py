@@ -21,6 +21,7 @@ from tests.integration.test_storage_scp_tls import Authority
 from tests.unit.upper_layer import wire
 
 from seriesgate.adapters import storage_scp
+from seriesgate.adapters.spool.incoming_file import SMALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -275,7 +276,8 @@ def test_what_a_receiver_opens_is_not_inherited_by_child_processes(tmp_path):
     with besieged(tmp_path, grows_by=MIB) as siege:
         peer = siege.associate()
         peer.begin_store()
-        siege.wait_until_read(peer)
+        # A file of its own is made for what is not small.
+        peer.send(wire.data_pdu(mr_data_set(pixels=SMALL), last=False))
         wait_for("the file is made", lambda: siege.receiver.incoming() != [])
         opened = set(os.listdir("/proc/self/fd")) - before
         assert len(opened) >= 5, "lock, listener, file and both ends of the connection"

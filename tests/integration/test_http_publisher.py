@@ -123,6 +123,40 @@ def test_answers_that_refuse_the_report_itself_are_final(status):
     assert "Doe" not in failure.reason
 
 
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({"errors": [{"field": "StudyInstanceUID", "message": "Doe^Jane"}]}, "StudyInstanceUID"),
+        (
+            {"detail": [{"loc": ["body", "PatientID"]}, {"loc": ["body", "PatientName"]}]},
+            "PatientName, PatientID",
+        ),
+        ({"errors": [{"field": "Doe^Jane"}, {"field": ["Modality", 1]}]}, "Modality"),
+    ],
+)
+def test_refusal_says_which_fields_it_is_about(body, fields):
+    failure = publish(respond(422, json.dumps(body).encode()))
+    assert failure.reason == (
+        f"the server answered 422 Unprocessable Entity: it does not accept {fields}"
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[1]",
+        b"null",
+        b"{",
+        b'{"errors": {"field": "Modality"}}',
+        b'{"errors": ["Modality", 1]}',
+        b'{"errors": [{"field": {"Modality": 1}}, {"field": "Doe^Jane"}]}',
+        b'{"detail": "Modality"}',
+    ],
+)
+def test_refusal_of_any_other_form_says_no_more_than_its_status(body):
+    assert publish(respond(422, body)).reason == "the server answered 422 Unprocessable Entity"
+
+
 @pytest.mark.fault("F12")
 def test_redirect_is_not_followed():
     async def scenario():

@@ -79,6 +79,10 @@ def test_series_in_a_table(call):
     assert "Doe^Jane" in lines[1]
 
 
+def test_nothing_found_is_no_empty_server(call):
+    assert call("series", "list", "--modality", "XA") == "no series match\n"
+
+
 def test_mistakes_are_one_line(call):
     for options, words, code in (
         (("--since", "yesterday"), "--since must be like", 2),
@@ -128,3 +132,26 @@ def test_no_server(tmp_path, monkeypatch):
     url = f"--server-url=http://127.0.0.1:{free_port()}"
     done = CliRunner().invoke(app, ["webhooks", "list", url])
     assert (done.exit_code, len(done.output.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (200, ["updated", "patient", "ID", "mod.", "description", "inst.", "rev.", "series"]),
+        (80, ["updated", "patient", "ID", "mod.", "description", "inst.", "rev."]),
+        (72, ["updated", "patient", "ID", "mod.", "description", "inst."]),
+        (60, ["updated", "patient", "ID", "mod.", "inst."]),
+        (40, ["patient", "ID", "inst."]),
+        (10, ["patient", "ID", "inst."]),
+    ],
+)
+def test_narrow_terminal_has_fewer_columns(server, call, monkeypatch, width, columns):
+    # The last of these tests: the others count what there is.
+    uid = "1.2.826.0.1.3680043.8.498.10000000000000000000000000000000000001"
+    server.register(SeriesInstanceUID=uid, PatientName="Doe^" + "J" * 60)
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = call("series", "list", "--limit", "1").splitlines()
+    assert all(len(line) <= width for line in lines)
+    if width >= 40:
+        assert lines[0].split() == columns
+    assert (uid in lines[1]) == ("series" in columns)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.app_client import SECRET, AppClient
+from tests.integration.test_server_gateways import beat
 from tests.unit.server.examples import FIVE_FIELDS
 
 from seriesgate.json_log import JsonFormatter
 from seriesgate.server.access.tokens import Grant, Scope, token_digest
+from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.settings import ServerSettings
 from seriesgate.wiring.local_request import request_locally
 
@@ -88,6 +91,38 @@ def test_labels_are_bounded_and_tell_of_no_patient(client):
         storm(number)
     assert labels() == before
     assert SECRET not in client.get("/metrics").text
+
+
+def test_gateways_are_measured_until_they_are_forgotten(client):
+    def measured(name):
+        prefix = f"seriesgate_server_gateway_{name}"
+        counted = samples(client.get("/metrics").text)
+        return {key[1][1]: value for key, value in counted.items() if key[0] == prefix}
+
+    beat(client, "north")
+    client.clock.now += timedelta(seconds=20)
+    beat(client, 'a"%2Fb', "a" * 32)
+    client.clock.now += timedelta(seconds=11)
+    now = client.clock.now.timestamp()
+    last_seen = {"north": now - 31, 'a"/b': now - 11}
+    assert measured("last_seen_timestamp_seconds") == last_seen
+    assert measured("quiet") == {"north": 1, 'a"/b': 0}
+    assert measured("dead_letters") == {"north": 0, 'a"/b': 1}
+    assert measured("pending_deliveries") == {"north": 1, 'a"/b': 1}
+    assert measured("late_arrival_ratio") == {"north": 0.25, 'a"/b': 0.25}
+    client.request("DELETE", "/gateways/north")
+    assert measured("quiet") == {'a"/b': 0}
+
+
+def test_metrics_go_on_without_a_database(client, monkeypatch):
+    async def unavailable():
+        raise StoreUnavailable("no")
+
+    monkeypatch.setattr(client.app.state.gateways, "records", unavailable)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert "seriesgate_server_requests_total" in answer.text
+    assert "seriesgate_server_gateway_" not in answer.text
 
 
 def test_access_log_names_the_route_and_the_token_and_no_patient(caplog):

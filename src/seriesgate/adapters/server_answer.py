@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seriesgate.series.delivery import FailureKind, PublishFailure
 from seriesgate.series.http_answer import failure_of
+from seriesgate.series.report import Series
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 _UNAUTHORIZED = frozenset({401, 403})
@@ -38,7 +40,18 @@ class ServerAnswer:
             return self._objection(series_instance_uid)
         if failure.kind is FailureKind.MISCONFIGURED:
             return replace(failure, reason=f"{failure.reason}: check {self.setting_to_check}")
+        if failure.kind is FailureKind.REJECTED and (fields := self._refused_fields()):
+            return replace(failure, reason=f"{failure.reason}: it does not accept {fields}")
         return failure
+
+    def _refused_fields(self) -> str:
+        """Return the fields of the report that a refusal is about, by its own list of errors.
+
+        Of a foreign text nothing is repeated but names that are the report's: the rest may be
+        patient data.
+        """
+        named = set(_named_by_errors(self._json()))
+        return ", ".join(name for name in Series.model_fields if name in named)
 
     def _objection(self, series_instance_uid: str) -> PublishFailure | None:
         """A 2xx counts unless a captive portal sent it, or it is about another series."""
@@ -47,15 +60,30 @@ class ServerAnswer:
         head = self.body.lstrip()[:16].lower()
         if head.startswith((b"<!doctype", b"<html")):
             return transient("the server answered with a web page: is a portal in between?")
-        try:
-            named = json.loads(self.body)
-        except (ValueError, RecursionError):
-            return None
+        named = self._json()
         if isinstance(named, dict) and named.get("SeriesInstanceUID", series_instance_uid) != (
             series_instance_uid
         ):
             return transient("the server answered for another series")
         return None
+
+    def _json(self) -> Any:
+        """Return what the body says in JSON; None if it is none."""
+        try:
+            return json.loads(self.body or b"")
+        except (ValueError, RecursionError):
+            return None
+
+
+def _named_by_errors(problem: Any) -> Iterator[str]:
+    """Yield what our server's `errors`, and FastAPI's own `detail`, name."""
+    if not isinstance(problem, dict):
+        return
+    for key, of_error in (("errors", "field"), ("detail", "loc")):
+        errors = problem.get(key)
+        for error in errors if isinstance(errors, list) else ():
+            place = error.get(of_error) if isinstance(error, dict) else None
+            yield from (str(part) for part in (place if isinstance(place, list) else [place]))
 
 
 def transient(reason: str) -> PublishFailure:

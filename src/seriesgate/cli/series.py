@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import typer
 from rich.console import Console
@@ -16,18 +16,32 @@ from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, not_ours
 
 app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
 
-# Field, title, and the width in characters, or None for a share of what is left: all columns fit
-# into any terminal.
+
+class _Column(NamedTuple):
+    """A column of the table, at least so many characters wide."""
+
+    field: str
+    title: str
+    least: int
+    #: Whether it gets a share of what is left.
+    grows: bool = False
+    justify: Literal["left", "right"] = "left"
+
+
 _COLUMNS = (
-    ("UpdatedAt", "updated", 14),
-    ("PatientName", "patient", None),
-    ("PatientID", "ID", None),
-    ("Modality", "mod.", 4),
-    ("SeriesDescription", "description", None),
-    ("InstancesInSeries", "inst.", 5),
-    ("Revision", "rev.", 4),
-    ("SeriesInstanceUID", "series", None),
+    _Column("UpdatedAt", "updated", 14),
+    _Column("PatientName", "patient", 14, grows=True),
+    _Column("PatientID", "ID", 10, grows=True),
+    _Column("Modality", "mod.", 4),
+    _Column("SeriesDescription", "description", 14, grows=True),
+    _Column("InstancesInSeries", "inst.", 5, justify="right"),
+    _Column("Revision", "rev.", 4, justify="right"),
+    # In full or not at all: it is there to be copied.
+    _Column("SeriesInstanceUID", "series", 0),
 )
+#: What a narrow terminal does without, this first.
+_SPARED = ("SeriesInstanceUID", "Revision", "SeriesDescription", "Modality", "UpdatedAt")
+_GAP = 2
 
 _PAGE = 1000
 
@@ -57,6 +71,8 @@ def list_series(
 ) -> None:
     """List the series that are registered, the latest first.
 
+    A narrow terminal shows fewer columns; --json has all.
+
     Example: seriesgate series list --modality MR --since 2026-01-01 --limit 10
     """
     settings = settings_or_exit(config, gateway__server_url=server_url).gateway
@@ -77,24 +93,34 @@ def list_series(
         typer.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
     if not rows:
-        typer.echo("no series is registered yet")
+        typer.echo("no series match" if given else "no series is registered yet")
         return
-    table = Table(box=None, pad_edge=False, expand=True)
-    for field, title, width in _COLUMNS:
-        justify: Literal["left", "right"] = (
-            "right" if field in {"InstancesInSeries", "Revision"} else "left"
-        )
+    console = Console()
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), expand=True)
+    columns = _fitting(rows, console.width)
+    for column in columns:
         table.add_column(
-            title,
-            width=width,
-            ratio=None if width else 1,
-            justify=justify,
+            column.title,
+            width=None if column.grows else column.least,
+            ratio=1 if column.grows else None,
+            justify=column.justify,
             no_wrap=True,
             overflow="ellipsis",
         )
     for row in rows:
-        table.add_row(*(Text(_shown(row, field)) for field, _, _ in _COLUMNS))
-    Console().print(table)
+        table.add_row(*(Text(_shown(row, column.field)) for column in columns))
+    console.print(table)
+
+
+def _fitting(rows: list[dict[str, Any]], width: int) -> list[_Column]:
+    """Return the columns that a terminal of `width` has room for."""
+    longest = max(len(row["SeriesInstanceUID"]) for row in rows)
+    columns = [each if each.least else each._replace(least=longest) for each in _COLUMNS]
+    for spared in _SPARED:
+        if sum(each.least + _GAP for each in columns) <= width + _GAP:
+            break
+        columns = [each for each in columns if each.field != spared]
+    return columns
 
 
 def _shown(row: dict[str, Any], field: str) -> str:

@@ -60,7 +60,7 @@ def refused_section(refused_peers: list[_Json]) -> list[RenderableType]:
             (
                 peer["calling_ae_title"],
                 peer["host"],
-                peer["reason"].replace("_", " "),
+                peer["reason"].replace("_", " ").replace(" ae ", " AE "),
                 str(peer["times"]),
                 clock_time(peer["latest_at"]),
             )

@@ -103,8 +103,8 @@ class InstanceSpool(Protocol):
         One that can't be read is damaged too. Raises SpoolUnavailable when nothing can be read.
         """
 
-    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
-        """Remove what is delivered. Copies that are already gone are no error."""
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> int:
+        """Remove what is delivered; return how many files went. What is gone is no error."""
 
     def recover(self) -> Iterator[Instance]:
         """Yield every complete instance; called once at start, while others may be stored.

@@ -84,12 +84,15 @@ class Retention:
             pass
 
     def _remove(self, copies: Mapping[str, frozenset[InstanceCopy]]) -> None:
-        removed = 0
+        files = series = 0
         for uid, delivered in copies.items():
             try:
-                self._spool.release(uid, delivered)
-                removed += 1
+                removed = self._spool.release(uid, delivered)
             except OSError as error:
                 # They are counted already; the next start finds them and tries again.
                 _log.error("delivered files cannot be removed: %s", error.strerror)
-        _log.info("the files of %d delivered series are removed", removed)
+            else:
+                files += removed
+                series += removed > 0
+        if files:
+            _log.info("%d files of %d delivered series are removed", files, series)

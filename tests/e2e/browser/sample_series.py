@@ -7,14 +7,21 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import insert
+
 from seriesgate.series.report import Series
+from seriesgate.server.registry.preview import PNG, Preview
+from seriesgate.server.sql.previews import write_preview
 from seriesgate.server.sql.register import PostedReport, register_group
 from seriesgate.server.sql.schema import upgrade
 from seriesgate.server.sql.sqlite import sqlite_engine
+from seriesgate.server.sql.tables import gateways
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from seriesgate.server.registry.gateways import GatewayRecord
 
 # Patients that nobody could take for real ones.
 PATIENTS = (
@@ -133,10 +140,17 @@ def _remarks(kind: int, count: int) -> dict[str, Any]:
     return {}
 
 
-def fill(path: Path, reports: Iterable[tuple[datetime, dict[str, Any]]]) -> None:
+def fill(
+    path: Path,
+    reports: Iterable[tuple[datetime, dict[str, Any]]],
+    *,
+    pictures: Mapping[str, bytes] | None = None,
+    known_gateways: Iterable[GatewayRecord] = (),
+) -> None:
     """Make a SQLite database in which these reports came at their times.
 
-    Without an event loop: Playwright has one in the thread of the tests.
+    `pictures` are PNGs by series. Without an event loop: Playwright has one in the thread of the
+    tests.
     """
     engine = sqlite_engine(path)
     upgrade(engine, datetime.now(UTC))
@@ -144,6 +158,13 @@ def fill(path: Path, reports: Iterable[tuple[datetime, dict[str, Any]]]) -> None
     for group in batched(posted, _GROUP):
         with engine.begin() as connection:
             register_group(connection, group)
+    with engine.begin() as connection:
+        for uid, content in (pictures or {}).items():
+            write_preview(connection, uid, Preview(PNG, content))
+        for each in known_gateways:
+            row = {"Name": each.name, "LastSeenAt": each.last_seen_at, "Retries": each.retries}
+            row["Heartbeat"] = each.heartbeat.model_dump_json()
+            connection.execute(insert(gateways), row)
     engine.dispose()
 
 

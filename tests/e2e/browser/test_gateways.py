@@ -35,9 +35,12 @@ def test_gateways_are_told_apart_and_keep_nobody_out(server, page):
     beat(server, "a%2Fb", LETTER)
     page.goto(server.url)
     expect(page.locator(".gateways-line")).to_have_text("1 gateway quiet, 1 dead letter")
+    expect(page.locator(".answer")).to_have_attribute("data-state", "bad")
     page.locator(".gateways-line").click()
     for name, health in {"well": "All is well", "gone": "Quiet", "a/b": "Dead letters"}.items():
         expect(page.locator(f"[data-gateway='{name}'] .health")).to_have_text(health)
+    cards = page.locator(".gateway").evaluate_all("all => all.map(one => one.dataset.gateway)")
+    assert cards == ["gone", "a/b", "well"]
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         assert violations(page) == []

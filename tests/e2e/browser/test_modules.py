@@ -51,7 +51,13 @@ def test_format(ask, function, argument, shown):
 
 @pytest.mark.parametrize(
     ("count", "noun", "shown"),
-    [(1, "series", "1 series"), (2, "series", "2 series"), (1, "day", "1 day")],
+    [
+        (1, "series", "1 series"),
+        (2, "series", "2 series"),
+        (1, "day", "1 day"),
+        (2, "day", "2 days"),
+        (2, "body", "2 bodies"),
+    ],
 )
 def test_counted(ask, count, noun, shown):
     assert ask("shared/format", "counted", count, noun) == shown
@@ -90,6 +96,34 @@ def test_ticks(ask, most, ticks):
 )
 def test_span_of_instance_numbers(ask, missing, instances, span):
     assert ask("series/instance-strip", "span", missing, instances) == span
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [("DOE^JANE", "ltr"), ("17 קבאני", "rtl"), ("سلمى=DOE", "rtl"), ("山田", "ltr"), ("", "ltr")],
+)
+def test_direction_of_a_text(ask, text, direction):
+    assert ask("shared/element", "direction", text) == direction
+
+
+WELL = {"IsQuiet": False, "NotReady": [], "DeadLetters": 0}
+QUIET = WELL | {"IsQuiet": True, "NotReady": ["no room"]}
+NOT_READY = WELL | {"NotReady": ["no room"]}
+DEAD = WELL | {"DeadLetters": 2}
+
+
+@pytest.mark.parametrize(
+    ("gateways", "verdict"),
+    [
+        ([], None),
+        ([WELL, WELL], {"kind": "good", "text": "All is well"}),
+        ([WELL, DEAD], {"kind": "warn", "text": "2 dead letters"}),
+        ([DEAD, NOT_READY], {"kind": "bad", "text": "1 gateway not ready, 2 dead letters"}),
+        ([QUIET, WELL, QUIET], {"kind": "bad", "text": "2 gateways quiet"}),
+    ],
+)
+def test_verdict_on_all_gateways(ask, gateways, verdict):
+    assert ask("shared/gateway-health", "verdict", gateways) == verdict
 
 
 def test_address_and_back(ask):

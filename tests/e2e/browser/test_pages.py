@@ -61,6 +61,17 @@ def test_series_page_tells_the_whole_story(hospital, page):
     expect(page.locator("tr[data-uid]").nth(0)).to_contain_text("TEST-0003")
 
 
+def test_long_words_are_broken_on_a_small_screen(hospital, page):
+    uid = "1.2.3.9999"
+    words = {"PatientName": "W" * 64, "PatientID": "I" * 64, "SeriesDescription": "D" * 64}
+    words |= {"Gateway": "g" * 64, "SeriesInstanceUID": uid, "StudyInstanceUID": "1." * 31 + "9"}
+    hospital.register(**words, MissingInstanceNumbers=[3], ConflictingInstances=["1." * 31 + "9"])
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{hospital.url}/#/series/{uid}")
+    expect(page.locator(".history")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
 def test_charts_are_read_with_keys_and_as_a_table(hospital, page):
     page.goto(f"{hospital.url}/#/charts")
     chart = page.locator(".chart").nth(1)

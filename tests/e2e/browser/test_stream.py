@@ -194,11 +194,21 @@ NAMES = {
     "Yamada^Hanako=山田^花子=やまだ^はなこ": ("Yamada, Hanako 山田 花子 やまだ はなこ", "ltr"),
     "قباني^سلمى": ("قباني سلمى", "rtl"),
     "בדיקה^דנה": ("בדיקה דנה", "rtl"),
+    "קבאני " * 40: ("קבאני " * 40, "rtl"),
     "\u202eevil^name": ("\u202eevil, name", "ltr"),
     "<b>bold</b><script>": ("<b>bold</b><script>", "ltr"),
     "A" * 900: ("A" * 900, "ltr"),
     "": ("No name", None),
 }
+
+
+#: What does not fit is cut off at its end, whichever side that is.
+BEGINS_IN_SIGHT = """(name) => {
+    const [own, link] = [name, name.closest("a")].map((each) => each.getBoundingClientRect());
+    return getComputedStyle(name).direction === "rtl"
+        ? own.right <= link.right + 1
+        : own.left >= link.left - 1;
+}"""
 
 
 def test_names_of_all_scripts_stay_in_their_place(hospital, page, report):
@@ -213,6 +223,7 @@ def test_names_of_all_scripts_stay_in_their_place(hospital, page, report):
         if direction is not None:
             first = row.get_by_role("link").locator("bdi").nth(0)
             assert first.evaluate("each => getComputedStyle(each).direction") == direction
+            assert first.evaluate(BEGINS_IN_SIGHT)
         cell = row.locator(".cell-patient").bounding_box()
         other = row.locator(".cell-modality").bounding_box()
         assert cell["x"] + cell["width"] <= other["x"] + 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
 import sys
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +18,6 @@ from seriesgate.gateway.ports import NoPreview
 from seriesgate.gateway.previews import PreviewQueue
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.model import InstanceSummary
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Site:
@@ -196,6 +195,34 @@ def test_real_worker_makes_and_refuses_and_goes_on(tmp_path):
             with pytest.raises(NoPreview, match="cannot be decoded"):
                 await worker.render(garbage)
             assert (await worker.render(picture)).startswith(b"\x89PNG")
+        finally:
+            await worker.rest()
+
+    asyncio.run(scenario())
+
+
+def test_hostile_codestreams_take_the_real_worker_neither_memory_nor_time(tmp_path):
+    from tests.unit.adapters.preview.test_picture import HOSTILE, image, written
+
+    def most_memory(worker):
+        assert worker._process is not None
+        status = Path(f"/proc/{worker._process.pid}/status").read_text()
+        return 1024 * int(re.findall(r"VmPeak:\s+(\d+)", status)[0])
+
+    async def scenario():
+        path = tmp_path / "instance"
+        path.write_bytes(written(image()))
+        worker = PreviewWorker(60)
+        try:
+            await worker.render(path)
+            before, process = most_memory(worker), worker._process
+            worker._time_limit = 5
+            for syntax, data, values, _ in HOSTILE:
+                path.write_bytes(written(image(syntax=syntax, data=data, **values)))
+                with pytest.raises(NoPreview, match="its "):
+                    await worker.render(path)
+            assert most_memory(worker) < before + 64 * 2**20
+            assert worker._process is process
         finally:
             await worker.rest()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 
 import pytest
@@ -105,6 +106,30 @@ def test_files_that_came_again_go_again():
     asyncio.run(scenario())
 
 
+def test_log_counts_each_removed_file_once(caplog):
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            bench.deliver("1.2")
+            bench.deliver("1.4")
+            await settle()
+            bench.spool.add(instance())
+            for series in ("1.2", "1.4"):
+                bench.journal.hold(series)
+            bench.retention.wake()
+            await settle()
+            bench.journal.hold("1.4")
+            bench.retention.wake()
+            await settle()
+
+    caplog.set_level(logging.INFO, "seriesgate.gateway.retention")
+    asyncio.run(scenario())
+    assert caplog.messages == [
+        "2 files of 2 delivered series are removed",
+        "1 files of 1 delivered series are removed",
+    ]
+
+
 def test_series_is_forgotten_in_the_end():
     async def scenario():
         bench = Bench(remember=DAY)
@@ -169,6 +194,6 @@ def failing_once(release):
     def release_or_fail(*arguments):
         if failures:
             raise failures.pop()
-        release(*arguments)
+        return release(*arguments)
 
     return release_or_fail

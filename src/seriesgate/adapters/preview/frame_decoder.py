@@ -1,7 +1,8 @@
 """Compressed frames, as a plugin of pydicom's decoders: `imagecodecs` knows all of the syntaxes.
 
 pydicom finds the frame in its fragments and makes of the decoded bytes an array, and RGB of YBR
-where the codec has not done so.
+where the codec has not done so. No codec is asked before the codestream's own header says the same
+as the data set, whose size has been checked.
 """
 
 from __future__ import annotations
@@ -12,6 +13,16 @@ import imagecodecs
 import numpy as np
 from pydicom import uid
 from pydicom.pixels.decoders.base import get_decoder
+
+from seriesgate.adapters.preview.codestream import (
+    BadCodestream,
+    FrameShape,
+    jpeg_2000_shape,
+    jpeg_ls_shape,
+    jpeg_shape,
+    rle_segments,
+    without_jp2,
+)
 
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import DecodeRunner
@@ -28,13 +39,18 @@ _JPEG_2000 = (
     uid.HTJ2K,
 )
 
-#: The syntaxes that this plugin decodes; pydicom itself decodes RLE and what is not compressed.
-DECODER_DEPENDENCIES = dict.fromkeys((*_JPEG, *_JPEG_LS, *_JPEG_2000), ("imagecodecs",))
+#: The syntaxes that this plugin decodes; pydicom itself reads what is not compressed.
+DECODER_DEPENDENCIES = dict.fromkeys(
+    (*_JPEG, *_JPEG_LS, *_JPEG_2000, uid.RLELossless), ("imagecodecs",)
+)
+
 
 # Markers by which a JPEG says itself what its colours are: JFIF and Adobe (ITU-T T.871, T.872).
 _SAYS_ITS_COLOURS = (b"JFIF\x00", b"Adobe")
 _HEAD = 1024
 _BITS_OF_A_BYTE = 8
+# A run that ends behind the last pixel of a segment: encoders that fill up.
+_LONGEST_RUN = 128
 
 
 def is_available(transfer_syntax: str) -> bool:
@@ -43,21 +59,34 @@ def is_available(transfer_syntax: str) -> bool:
 
 
 def decode_frame(content: bytes, runner: DecodeRunner) -> bytes:
-    """Decode one frame for pydicom, and tell it what the frame is. Raises whatever a codec does."""
+    """Decode one frame for pydicom, and tell it what the frame is. Raises whatever a codec does.
+
+    pydicom makes one error of all: so why a frame is refused goes to the list that was passed to
+    pydicom as `refusals`.
+    """
+    try:
+        if runner.transfer_syntax == uid.RLELossless:
+            return _of_rle(content, runner)
+        return _of_codec(content, runner)
+    except BadCodestream as error:
+        runner.get_option("refusals", []).append(str(error))
+        raise
+
+
+def _of_codec(content: bytes, runner: DecodeRunner) -> bytes:
     syntax = runner.transfer_syntax
     is_color = runner.samples_per_pixel > 1
     frame: Any
     if syntax in _JPEG:
+        _require_agreement(jpeg_shape(content), runner)
         frame = imagecodecs.jpeg8_decode(content, **_jpeg_colours(content, runner))
     elif syntax in _JPEG_LS:
+        _require_agreement(jpeg_ls_shape(content), runner)
         frame = imagecodecs.jpegls_decode(content)
     else:
-        frame = imagecodecs.jpeg2k_decode(content)
-    expected: tuple[int, ...] = (runner.rows, runner.columns)
-    if is_color:
-        expected += (runner.samples_per_pixel,)
-    if frame.shape != expected:
-        raise ValueError("the frame is of another size than the data set says")
+        codestream = without_jp2(content)
+        _require_agreement(jpeg_2000_shape(codestream), runner)
+        frame = imagecodecs.jpeg2k_decode(codestream)
     if is_color and syntax not in _JPEG_LS:
         runner.set_option("photometric_interpretation", "RGB")
     runner.set_option("planar_configuration", 0)
@@ -65,6 +94,31 @@ def decode_frame(content: bytes, runner: DecodeRunner) -> bytes:
     if frame.dtype.kind == "i":
         runner.set_option("pixel_representation", 1)
     return np.ascontiguousarray(frame).tobytes()
+
+
+def _of_rle(content: bytes, runner: DecodeRunner) -> bytes:
+    """Decode RLE (PS3.5 G): for each sample its bytes, the most significant first."""
+    pixels = runner.rows * runner.columns
+    segments = rle_segments(content)
+    width = runner.bits_allocated // _BITS_OF_A_BYTE
+    if len(segments) != runner.samples_per_pixel * width:
+        raise BadCodestream("its codestream is of another size than the data set says")
+    frame = np.empty((runner.samples_per_pixel, pixels, width), np.uint8)
+    for number, segment in enumerate(segments):
+        sample, byte = divmod(number, width)
+        decoded = imagecodecs.packbits_decode(segment, out=bytearray(pixels + _LONGEST_RUN))
+        frame[sample, :, width - 1 - byte] = np.frombuffer(decoded, np.uint8, pixels)
+    runner.set_option("planar_configuration", 1)
+    return frame.tobytes()
+
+
+def _require_agreement(shape: FrameShape, runner: DecodeRunner) -> None:
+    """Refuse a codestream that needs more, or less, than the data set says."""
+    expected = runner.rows, runner.columns, runner.samples_per_pixel
+    if (shape.rows, shape.columns, shape.samples) != expected:
+        raise BadCodestream("its codestream is of another size than the data set says")
+    if shape.bits > runner.bits_allocated:
+        raise BadCodestream("its codestream has more bits than the data set says")
 
 
 def install() -> None:

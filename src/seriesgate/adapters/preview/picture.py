@@ -1,8 +1,9 @@
 """One small picture of one instance: its middle frame, as a person would see it.
 
 Nothing of the file is trusted. Only the attributes that are needed are read, only one frame, and
-no frame is decoded before its size is known to be within bounds; what a compressed frame claims
-besides is bounded by the memory of the process (see `worker`).
+no frame is decoded before its size is known to be within bounds, by the data set and, if it is
+compressed, by its own header as well (see `codestream`). What a codec takes besides is bounded by
+the memory of the process (see `worker`).
 """
 
 from __future__ import annotations
@@ -96,7 +97,20 @@ def _picture(file: BinaryIO) -> bytes:
     index = _middle_frame(dcmread(source, force=True, specific_tags=_SIZE, stop_before_pixels=True))
     ds = Dataset()
     source.seek(0)
-    frame = pixel_array(source, ds_out=ds, specific_tags=_WANTED, index=index)
+    refusals: list[str] = []
+    try:
+        frame = pixel_array(
+            source,
+            ds_out=ds,
+            specific_tags=_WANTED,
+            index=index,
+            decoding_plugin=frame_decoder.NAME,  # and no other, if this one refuses
+            refusals=refusals,
+        )
+    except RuntimeError:
+        if refusals:
+            raise NoPicture(refusals[0]) from None
+        raise
     _take_functional_groups(ds, index)
     shown = _on_screen(_thinned(frame), ds)
     return _png(shown, _pixel_aspect(ds))

@@ -172,16 +172,20 @@ class FileSpool:
                 pass
         return True
 
-    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> None:
-        """Remove what is delivered, and the folder once it is empty. What is gone is no error."""
+    def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> int:
+        """Remove what is delivered, and the folder once it is empty; return how many files went.
+
+        What is gone is no error.
+        """
         folder = folder_name(series_instance_uid)
         names = [f"{folder}/{file_name(copy)}" for copy in copies]
         logged = self._log.take(names)
-        self._folder.remove(folder, names)
+        removed = self._folder.remove(folder, names)
         if logged:
             # What has no record any more must not come again: its content may not be on the disk.
             self._folder.sync_removal(folder)
             self._log.void(logged)
+        return removed
 
     def close(self) -> None:
         """Let go of the files that are open. Nothing is to be received any more."""

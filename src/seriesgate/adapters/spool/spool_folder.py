@@ -77,14 +77,17 @@ class SpoolFolder:
                 self._files.unlink(f"{self.path}/{name}")
             raise
 
-    def remove(self, folder: str, names: Iterable[str]) -> None:
-        """Remove files of a folder in it, and the folder once it is empty. What is gone is gone."""
+    def remove(self, folder: str, names: Iterable[str]) -> int:
+        """Remove files of a folder in it, and the folder once it is empty; return how many went."""
+        removed = 0
         for name in names:
             with suppress(FileNotFoundError):
                 self._files.unlink(f"{self.path}/{name}")
+                removed += 1
         with self._names, suppress(OSError):
             self._files.rmdir(f"{self.path}/{folder}")
             self._synced_folders.discard(folder)
+        return removed
 
     def sync_removal(self, folder: str) -> None:
         """Make it last that files of a folder in it, or the whole of it, are gone."""

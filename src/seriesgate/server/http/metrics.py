@@ -1,6 +1,7 @@
 """What the server counts and times, in Prometheus' form.
 
 No label takes a value from a request: routes are named by their patterns, methods by a short list.
+The only names from outside are those of gateways, of which some hundreds are known at most.
 So the number of series is bounded, and none tells of a patient.
 """
 
@@ -13,6 +14,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 if TYPE_CHECKING:
+    from prometheus_client.registry import Collector
+
     from seriesgate.server.registry.store import Outcome
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
@@ -72,6 +75,11 @@ class ServerMetrics:
         """Count a transaction: of kind `read` or `write`."""
         self._database_seconds_of(kind).observe(seconds)
 
-    def exposition(self) -> bytes:
-        """Give all of it as `MEDIA_TYPE`."""
-        return generate_latest(self._registry)
+    def exposition(self, also: Collector | None = None) -> bytes:
+        """Give all of it as `MEDIA_TYPE`, with what `also` knows."""
+        text = generate_latest(self._registry)
+        if also is not None:
+            registry = CollectorRegistry()
+            registry.register(also)
+            text += generate_latest(registry)
+        return text

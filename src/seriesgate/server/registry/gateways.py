@@ -41,6 +41,11 @@ class GatewayRecord:
         """Return whether nothing was heard for three of its periods."""
         return now - self.last_seen_at > timedelta(seconds=_MISSED * self.heartbeat.PeriodSeconds)
 
+    @property
+    def late_arrival_ratio(self) -> float:
+        """Series that came again with more instances, of those that were closed."""
+        return self.heartbeat.SeriesReopened / max(1, self.heartbeat.SeriesClosed)
+
 
 class GatewayStore(Protocol):
     """Keeps gateways. Every method may raise StoreUnavailable, and then nothing was changed."""

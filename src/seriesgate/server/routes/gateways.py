@@ -143,7 +143,7 @@ def _gateway(record: GatewayRecord, is_quiet: bool) -> KnownGateway:
         Name=record.name,
         LastSeenAt=record.last_seen_at,
         IsQuiet=is_quiet,
-        LateArrivalRate=heartbeat.SeriesReopened / max(1, heartbeat.SeriesClosed),
+        LateArrivalRate=record.late_arrival_ratio,
         DeadLetterList=letters,
     )
 

@@ -15,6 +15,13 @@ from PIL import Image
 from pydicom import uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
+from tests.unit.adapters.preview.codestreams import (
+    JPEG_LS_SOF,
+    LOSSLESS_SOF,
+    jpeg,
+    jpeg_2000,
+    rle,
+)
 
 from seriesgate.adapters.preview.picture import SIDE, NoPicture, picture_of
 
@@ -204,6 +211,20 @@ def test_rle(draw):
     assert is_ramp(draw(ds))
 
 
+def test_rle_that_is_filled_up(draw):
+    row = bytes([256 - 31, 7, 256 - 31, 9])
+    filled = rle(row * 32 + b"\0\0")
+    picture = draw(image(GREY8, uid.RLELossless, filled))
+    assert (picture[:, :32] == 0).all()
+    assert (picture[:, 32:] == 255).all()
+
+
+def test_rle_in_colour(draw):
+    ds = image(COLOR)
+    ds.compress(uid.RLELossless, encoding_plugin="pydicom")
+    assert_colors(draw(ds))
+
+
 @pytest.mark.parametrize(
     ("syntax", "interpretation", "data"),
     [
@@ -245,10 +266,47 @@ def test_bombs_are_refused_before_they_are_read(draw):
     bomb = b"".join(deflater.compress(zeros) for _ in range(257)) + deflater.flush()
     with pytest.raises(NoPicture, match="too long when inflated"):
         draw(head[:start] + bomb)
-    small = np.zeros((8, 8), np.uint8)
-    claimed = imagecodecs.jpeg8_encode(np.zeros((4000, 4000), np.uint8))
-    with pytest.raises(NoPicture):
-        draw(image(small, uid.JPEGBaseline8Bit, claimed))
+
+
+RUNS = b"\x81\x00" * 2**20  # 128 MiB of zeros, once decoded
+BYTES = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+DEEP_COLOR = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
+HOSTILE: list[tuple[uid.UID, bytes, dict[str, Any], str]] = [
+    (uid.JPEGBaseline8Bit, jpeg(65500, 65500), {}, "another size"),
+    (uid.JPEGBaseline8Bit, jpeg(32, 65500), {}, "another size"),
+    (uid.JPEGBaseline8Bit, jpeg(32, 64, 3), {}, "another size"),
+    (uid.JPEGBaseline8Bit, jpeg(32, 64), DEEP_COLOR, "another size"),
+    (uid.JPEGBaseline8Bit, jpeg(0, 64), {}, "no size"),
+    (uid.JPEGBaseline8Bit, b"garbage", {}, "begin"),
+    (uid.JPEGExtended12Bit, jpeg(65500, 65500, 1, 12), {}, "another size"),
+    (uid.JPEGLossless, jpeg(65500, 65500, 1, 16, LOSSLESS_SOF), {}, "another size"),
+    (uid.JPEGLosslessSV1, jpeg(32, 64, 1, 16, LOSSLESS_SOF), BYTES, "more bits"),
+    (uid.JPEGLSLossless, jpeg(65500, 65500, 255, 16, JPEG_LS_SOF), {}, "another size"),
+    (uid.JPEGLSNearLossless, jpeg(33, 64, 1, 16, JPEG_LS_SOF), {}, "another size"),
+    (uid.JPEG2000Lossless, jpeg_2000(2**32 - 1, 2**32 - 1), {}, "another size"),
+    (uid.JPEG2000Lossless, jpeg_2000(2**32 - 1, 2**32 - 1, tile=(1, 1)), {}, "too many tiles"),
+    (uid.JPEG2000, jpeg_2000(64, 32, 16384), {}, "another size"),
+    (uid.JPEG2000, jpeg_2000(64, 32, 1, 38), {}, "more bits"),
+    (uid.HTJ2KLossless, jpeg_2000(60000, 60000), {}, "another size"),
+    (uid.RLELossless, rle(*[RUNS] * 3), {}, "another size"),
+    (uid.RLELossless, rle(RUNS, RUNS), {}, "cannot be decoded"),
+    (uid.RLELossless, rle(b"", b""), {}, "cannot be decoded"),
+    (uid.RLELossless, bytes(64), {}, "damaged"),
+]
+
+
+@pytest.mark.parametrize(("syntax", "data", "values", "reason"), HOSTILE, ids=range(len(HOSTILE)))
+def test_codestream_that_contradicts_its_data_set_reaches_no_codec(
+    monkeypatch, draw, syntax, data, values, reason
+):
+    def decode(*_, **__):
+        pytest.fail("a codec was asked")
+
+    for name in ("jpeg8_decode", "jpegls_decode", "jpeg2k_decode"):
+        monkeypatch.setattr(imagecodecs, name, decode)
+    monkeypatch.setattr(Image, "open", decode)  # of pydicom's own plugins
+    with pytest.raises(NoPicture, match=reason):
+        draw(image(GREY, syntax, data, **values))
 
 
 SEEDS = [

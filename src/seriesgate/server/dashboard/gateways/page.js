@@ -3,7 +3,8 @@
 import { change, read } from "/dashboard/shared/api.js";
 import { announce } from "/dashboard/shared/announcer.js";
 import { element, foreign } from "/dashboard/shared/element.js";
-import { bytes, count, duration } from "/dashboard/shared/format.js";
+import { bytes, count, counted, duration } from "/dashboard/shared/format.js";
+import { health, worstFirst } from "/dashboard/shared/gateway-health.js";
 import { link } from "/dashboard/shared/address.js";
 import { age, empty, failure, moment } from "/dashboard/shared/parts.js";
 
@@ -68,7 +69,7 @@ export class GatewaysPage {
     const focused = document.activeElement?.dataset?.letter;
     this.list.replaceChildren(
       ...(gateways.length
-        ? gateways.map((gateway) => this.#card(gateway))
+        ? worstFirst(gateways).map((gateway) => this.#card(gateway))
         : [empty("No gateway has reported yet", "A gateway tells how it stands as soon as it runs and reaches this server.")]),
     );
     if (focused) {
@@ -78,7 +79,7 @@ export class GatewaysPage {
 
   #card(gateway) {
     const { kind, text } = health(gateway);
-    const late = `${(gateway.LateArrivalRate * 100).toFixed(1)} %`;
+    const late = `${(gateway.LateArrivalRate * 100).toFixed(1)} % of ${counted(gateway.SeriesClosed, "series")}`;
     const refused = Object.entries(gateway.RefusedAssociations).filter(([, times]) => times > 0);
     return element(
       "section",
@@ -90,6 +91,7 @@ export class GatewaysPage {
         element("span", { class: "health", "data-health": kind }, text),
         element("span", { class: "second" }, "last seen ", age(gateway.LastSeenAt)),
       ),
+      gateway.IsQuiet ? element("p", { class: "last-known" }, "Three of its heartbeats have not come. This is what it said last:") : null,
       gateway.NotReady.length ? element("ul", { class: "not-ready" }, ...gateway.NotReady.map((each) => element("li", {}, each))) : null,
       element(
         "dl",
@@ -100,12 +102,14 @@ export class GatewaysPage {
         figure("Late arrivals", late),
         figure("Series a minute", gateway.SeriesPerMinute.toFixed(1)),
         figure("Instances a minute", count(Math.round(gateway.InstancesPerMinute))),
-        figure("Received", `${count(gateway.InstancesReceived)} instances, ${bytes(gateway.BytesReceived)}`),
+        figure("Instances received", count(gateway.InstancesReceived)),
+        figure("Data received", bytes(gateway.BytesReceived)),
         figure("Free disk", disk(gateway)),
-        figure("Refused associations", refused.length ? refused.map(([reason, times]) => `${reason.replaceAll("_", " ")} ${count(times)}`).join(", ") : "none"),
+        figure("Refused associations", refused.length ? refused.map(([reason, times]) => `${reasonText(reason)}: ${count(times)}`).join(", ") : "none"),
         figure("Quiet period", duration(gateway.QuietPeriod)),
         figure("Durability", gateway.Durability),
         figure("Version", gateway.Version),
+        figure("Started", moment(gateway.StartedAt)),
       ),
       gateway.DeadLetterList.length ? this.#letters(gateway) : null,
     );
@@ -166,15 +170,9 @@ export class GatewaysPage {
   }
 }
 
-/** What a person is told of a gateway first. */
-function health({ IsQuiet, NotReady, DeadLetters }) {
-  if (IsQuiet) {
-    return { kind: "bad", text: "Quiet" };
-  }
-  if (NotReady.length) {
-    return { kind: "bad", text: "Not ready" };
-  }
-  return DeadLetters ? { kind: "warn", text: "Dead letters" } : { kind: "good", text: "All is well" };
+/** `calling_ae_title` as `calling AE title`. */
+function reasonText(reason) {
+  return reason.replaceAll("_", " ").replace(/\bae\b/, "AE");
 }
 
 function figure(name, ...value) {

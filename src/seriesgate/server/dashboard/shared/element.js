@@ -46,6 +46,19 @@ function filled(node, attributes, children) {
   return node;
 }
 
+const LETTER = /\p{L}/u;
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
+
+/**
+ * The direction of a text, by its first letter. For what holds texts from outside: `dir="auto"` does
+ * not look into these.
+ * @param {string} text
+ * @returns {"ltr" | "rtl"}
+ */
+export function direction(text) {
+  return RIGHT_TO_LEFT.test(LETTER.exec(text)?.[0] ?? "") ? "rtl" : "ltr";
+}
+
 /**
  * Make a text that comes from outside and may run in any direction.
  * @param {string} text

@@ -14,7 +14,7 @@ export function count(value) {
  * @param {string} noun
  */
 export function counted(value, noun) {
-  const plural = noun.endsWith("s") ? noun : noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`;
+  const plural = noun.endsWith("s") ? noun : /[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`;
   return `${count(value)} ${value === 1 ? noun : plural}`;
 }
 

@@ -1,7 +1,7 @@
 /** One series as a row of the stream. */
 
 import { link } from "/dashboard/shared/address.js";
-import { element, foreign } from "/dashboard/shared/element.js";
+import { direction, element, foreign } from "/dashboard/shared/element.js";
 import { count } from "/dashboard/shared/format.js";
 import { flagList, modalityBadge, moment, patientName, preview } from "/dashboard/shared/parts.js";
 
@@ -27,13 +27,13 @@ export function seriesRow(series) {
   const cells = {
     preview: preview(series, { size: 40 }),
     patient: [
-      element("a", { class: "row-link", href: target }, patientName(series.PatientName)),
+      element("a", { class: "row-link", href: target, dir: direction(series.PatientName) }, patientName(series.PatientName)),
       foreign(series.PatientID || "no ID", { class: "second patient-id", title: series.PatientID }),
     ],
     modality: modalityBadge(series.Modality),
     description: [
-      element("span", { class: "first" }, described(series)),
-      element("span", { class: "second" }, foreign(series.StudyDescription)),
+      described(series),
+      foreign(series.StudyDescription, { class: "second" }),
     ],
     instances: element("span", {}, count(series.InstancesInSeries)),
     flags: flagList(series),
@@ -52,9 +52,9 @@ export function seriesRow(series) {
 
 function described(series) {
   if (series.SeriesDescription) {
-    return foreign(series.SeriesDescription, { title: series.SeriesDescription });
+    return foreign(series.SeriesDescription, { class: "first", title: series.SeriesDescription });
   }
   return series.SeriesNumber === null
-    ? element("span", { class: "nothing" }, "–")
-    : `Series ${series.SeriesNumber}`;
+    ? element("span", { class: "first nothing" }, "–")
+    : element("span", { class: "first" }, `Series ${series.SeriesNumber}`);
 }

@@ -4,7 +4,8 @@ import { sparkline } from "/dashboard/charts/sparkline.js";
 import { read } from "/dashboard/shared/api.js";
 import { link } from "/dashboard/shared/address.js";
 import { element } from "/dashboard/shared/element.js";
-import { count, counted } from "/dashboard/shared/format.js";
+import { count } from "/dashboard/shared/format.js";
+import { verdict } from "/dashboard/shared/gateway-health.js";
 import { age } from "/dashboard/shared/parts.js";
 
 const PAUSE = 3000;
@@ -13,7 +14,6 @@ const TOTALS = ["Series", "Instances", "Studies", "Patients"];
 
 export class Summary {
   #answer = element("div", { class: "answer", "data-state": "unknown" });
-  #gateways = element("a", { class: "gateways-line", href: link(["gateways"]) });
   #numbers = element("dl", { class: "totals" });
   #activity = element("a", { class: "activity", href: link(["charts"]) });
   #timer = 0;
@@ -23,7 +23,7 @@ export class Summary {
     this.element = element(
       "section",
       { class: "summary", "aria-label": "Summary" },
-      element("div", {}, this.#answer, this.#gateways),
+      this.#answer,
       element("div", { class: "summary-figures" }, this.#numbers, this.#activity),
     );
   }
@@ -47,8 +47,7 @@ export class Summary {
         read("/gateways"),
       ]);
       this.#showNumbers(stats);
-      this.#showAnswer(latest.series[0]);
-      this.#gateways.textContent = gatewaysLine(gateways);
+      this.#showAnswer(verdict(gateways), latest.series[0]);
     } catch (problem) {
       this.#answer.dataset.state = "unknown";
       this.#answer.replaceChildren(element("strong", {}, problem.message));
@@ -71,12 +70,14 @@ export class Summary {
     );
   }
 
-  #showAnswer(latest) {
-    this.#answer.dataset.state = "unknown";
+  #showAnswer(gateways, latest) {
+    const came = latest
+      ? element("span", {}, "The last series came ", age(latest.ReceivedAt))
+      : element("span", {}, "Waiting for the first series");
+    this.#answer.dataset.state = gateways?.kind ?? "unknown";
     this.#answer.replaceChildren(
-      ...(latest
-        ? [element("strong", {}, "The last series came ", age(latest.ReceivedAt))]
-        : [element("strong", {}, "Ready"), " Waiting for the first series."]),
+      gateways ? element("strong", {}, element("a", { class: "gateways-line", href: link(["gateways"]) }, gateways.text)) : "",
+      gateways ? came : element("strong", {}, came),
     );
   }
 
@@ -84,15 +85,4 @@ export class Summary {
     clearTimeout(this.#timer);
     this.#due = -Infinity; // an answer that is still under way starts no timer
   }
-}
-
-/** Whether all is well with the gateways; nothing where none has ever reported. */
-function gatewaysLine(gateways) {
-  const quiet = gateways.filter(({ IsQuiet }) => IsQuiet).length;
-  const dead = gateways.reduce((sum, { DeadLetters }) => sum + DeadLetters, 0);
-  const complaints = [
-    quiet > 0 && `${counted(quiet, "gateway")} quiet`,
-    dead > 0 && counted(dead, "dead letter"),
-  ].filter(Boolean);
-  return gateways.length ? complaints.join(", ") || "Gateways: all is well" : "";
 }

@@ -208,7 +208,7 @@ def test_seriesgate_sends_what_it_makes_itself_and_lists_it(gate):
     listing = ("series", "list", "--server-url", gate.url, "--limit", "3")
     shown = run(*seriesgate_command(), *listing, cwd=gate.folder, env={"COLUMNS": "80"})
     assert len(shown) == 1 + 3
-    assert " ".join(shown[0].split()) == "updated patient ID mod. descript… inst. rev. series"
+    assert " ".join(shown[0].split()) == "updated patient ID mod. description inst. rev."
     assert all(len(line) <= 80 and " MR " in line and " 20 " in line for line in shown[1:])
 
 

@@ -53,6 +53,7 @@ FAULTS = {
     "F32": ("the database is locked, full, restarted", "503 or waited for; no partial row"),
     "F33": ("the same report at the same moment", "one row, both succeed"),
     "F34": ("a state folder or database of a newer version", "refused, left alone"),
+    "F35": ("a worker of the server is killed under load", "started again; no answer is broken"),
 }
 
 INTRODUCTION = """\

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import logging
 import multiprocessing
+import os
 import signal
 import sys
 from functools import partial
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from seriesgate.settings import GatewaySettings, ServerSettings
+    from seriesgate.wiring.worker_seat import WorkerSeat
 
     _OnReady: TypeAlias = Callable[[str], None]
     _Program: TypeAlias = Callable[[asyncio.Event, _OnReady], Awaitable[None]]
@@ -41,25 +43,54 @@ def server_program(settings: ServerSettings, on_ready: _OnReady) -> int:
 
     `on_ready` gets its URL, once it takes work.
     """
-    from seriesgate.wiring.server import run_server  # noqa: PLC0415 - its own libraries only
+    if settings.workers > 1:
+        from seriesgate.wiring.server_workers import run_workers  # noqa: PLC0415 - only where used
+
+        main = partial(_server_worker, settings)
+        return _exit_code(lambda: run_workers(settings, main, on_ready), settings.log_format)
+    return _run(partial(_run_server(), settings), settings.log_format, _settled(on_ready))
+
+
+def _server_worker(settings: ServerSettings, seat: WorkerSeat, on_ready: _OnReady) -> int:
+    """Run one of several workers, in a process that its parent has made for it."""
+    # Prometheus' library looks for it once, when it is imported.
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(seat.metrics)
+    run_server = partial(_run_server(), settings, seat=seat)
+    return _run(run_server, settings.log_format, _settled(on_ready))
+
+
+def _settled(on_ready: _OnReady) -> _OnReady:
+    """Have the collector pass over what is there when a server is ready: all of that stays."""
 
     def on_assembled(url: str) -> None:
-        # What is there now stays: the collector need not look at it again for every few requests.
         gc.collect()
         gc.freeze()
         on_ready(url)
 
-    return _run(partial(run_server, settings), settings.log_format, on_assembled)
+    return on_assembled
+
+
+def _run_server() -> Callable[..., Awaitable[None]]:
+    from seriesgate.wiring.server import run_server  # noqa: PLC0415 - its own libraries only
+
+    return run_server
 
 
 def _run(program: _Program, log_format: str, on_ready: _OnReady) -> int:
+    def run() -> int:
+        asyncio.run(_until_told_to_stop(program, on_ready))
+        return 0
+
+    return _exit_code(run, log_format)
+
+
+def _exit_code(run: Callable[[], int], log_format: str) -> int:
     _configure_logging(log_format)
     try:
-        asyncio.run(_until_told_to_stop(program, on_ready))
+        return run()
     except (CannotStart, MustStop) as error:
         print(f"seriesgate: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
         return 1
-    return 0
 
 
 async def _until_told_to_stop(program: _Program, on_ready: _OnReady) -> None:

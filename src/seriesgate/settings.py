@@ -250,9 +250,11 @@ class ServerSettings(_ProgramSettings):
         description="its database: a SQLite file, or `postgresql://user:password@host/database`",
     )
     database_connections: Annotated[int, Field(ge=2, le=100)] = Field(
-        5, description="connections of each server process to PostgreSQL; SQLite has one"
+        5, description="connections of each worker to PostgreSQL; SQLite has one"
     )
-
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="processes that serve on the one port; more than one need PostgreSQL"
+    )
     tokens: tuple[Annotated[ServerToken, BeforeValidator(_token_alone)], ...] = Field(
         (),
         description="tokens besides those of `seriesgate token`: the text alone, for `register` "
@@ -274,7 +276,8 @@ class ServerSettings(_ProgramSettings):
         (), description="reverse proxies, whose X-Forwarded-For and -Proto are believed"
     )
     max_connections: Annotated[int, Field(ge=1, le=65536)] = Field(
-        1000, description="requests and idle connections at a time; more are answered 503"
+        1000,
+        description="requests and idle connections of each worker at a time; more are answered 503",
     )
     keep_changes: Annotated[float, Field(ge=7 * 86400, le=3650 * 86400, allow_inf_nan=False)] = (
         Field(
@@ -288,6 +291,15 @@ class ServerSettings(_ProgramSettings):
     @model_validator(mode="after")
     def _tls_is_complete(self) -> ServerSettings:
         _check_tls(self.tls_certificate, self.tls_private_key, self.tls_client_ca)
+        return self
+
+    @model_validator(mode="after")
+    def _workers_can_share(self) -> ServerSettings:
+        if self.workers > 1 and self.database_url.startswith("sqlite"):
+            raise ValueError(
+                f"workers = {self.workers} needs PostgreSQL, for SQLite belongs to one process: "
+                "set database_url to a PostgreSQL database, or workers to 1"
+            )
         return self
 
     @model_validator(mode="after")

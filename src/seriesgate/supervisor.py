@@ -5,60 +5,19 @@ If one of them ends, so does the other; if this process is killed, both notice a
 
 from __future__ import annotations
 
-import multiprocessing
 import signal
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
+from seriesgate.child_program import ChildProgram
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
-    from multiprocessing.context import SpawnProcess
     from types import FrameType
-
-# Longer than either program needs to drain; then it is killed.
-_STOP_TIMEOUT = 30.0
 
 
 class _Stopped(BaseException):
     """SIGINT or SIGTERM came."""
-
-
-class Program:
-    """One program in its own process. `main` is called there with a way to say that it is ready."""
-
-    def __init__(self, name: str, main: Callable[[Callable[[str], None]], int]) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._ready, child_end = context.Pipe(duplex=False)
-        self.process: SpawnProcess = context.Process(
-            target=_run_program, args=(main, child_end), name=name
-        )
-        self.process.start()
-        # Only the child may hold the other end: its death is then the end of the pipe.
-        child_end.close()
-
-    def wait_until_ready(self) -> str | None:
-        """Return where the program listens, or None if it ended instead."""
-        try:
-            return str(self._ready.recv())
-        except EOFError:
-            return None
-
-    def stop(self) -> int:
-        """Have the program drain and end; return its exit code."""
-        if self.process.is_alive():
-            self.process.terminate()
-        self.process.join(_STOP_TIMEOUT)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        return self.process.exitcode or 0
-
-
-def _run_program(main: Callable[[Callable[[str], None]], int], ready: Connection) -> None:
-    # Ctrl-C reaches the whole foreground group; the parent alone decides the order of stopping.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise SystemExit(main(ready.send))
 
 
 def supervise(
@@ -72,12 +31,12 @@ def supervise(
     """
     signal.signal(signal.SIGINT, _raise_stopped)
     signal.signal(signal.SIGTERM, _raise_stopped)
-    running: list[Program] = []
+    running: list[ChildProgram] = []
     exit_code = 0
     try:
         addresses = {}
         for name, main in programs:
-            program = Program(name, main)
+            program = ChildProgram(name, main)
             running.append(program)
             address = program.wait_until_ready()
             if address is None:

@@ -56,12 +56,21 @@ def test_flags_win_over_variables_and_variables_over_the_file(tmp_path, monkeypa
         ("server", "port", 70000),
         ("server", "database_url", ""),
         ("server", "database_connections", 1),
+        ("server", "workers", 0),
     ],
 )
 def test_wrong_value_is_one_line_that_names_the_key(section, key, value):
     text = complaint({section: {key: value}})
     assert text.startswith(f"{section}.{key}")
     assert "\n" not in text
+
+
+def test_several_workers_need_postgresql():
+    text = complaint({"server": {"workers": 2}})
+    assert text.startswith("server: workers = 2 needs PostgreSQL")
+    assert "\n" not in text
+    server = {"workers": 2, "database_url": "postgresql://host/db"}
+    assert load_settings(flags={"server": server}).server.workers == 2
 
 
 def test_every_wrong_key_has_a_line():

@@ -105,13 +105,20 @@ def server(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     database_url: DatabaseUrl = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that serve on the port; needs PostgreSQL.")
+    ] = None,
 ) -> None:
     """Run the server alone.
 
     Example: seriesgate server --port 8000 --database-url sqlite:///series_data.db
     """
     settings = settings_or_exit(
-        config, server__host=host, server__port=port, server__database_url=database_url
+        config,
+        server__host=host,
+        server__port=port,
+        server__database_url=database_url,
+        server__workers=workers,
     )
     _run_alone("server", partial(server_program, settings.server))
 

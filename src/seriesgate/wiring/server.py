@@ -6,6 +6,7 @@ import asyncio
 import random
 import time
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -29,7 +30,8 @@ from seriesgate.settings import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.tls import server_context
 from seriesgate.webhook_secret import signing_key
-from seriesgate.wiring.uvicorn_server import UvicornServer
+from seriesgate.wiring.uvicorn_server import BACKLOG, UvicornServer
+from seriesgate.wiring.worker_seat import Neighbours
 
 if TYPE_CHECKING:
     import ssl
@@ -38,24 +40,32 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from seriesgate.settings import ServerSettings, ServerToken, ServerWebhook
+    from seriesgate.wiring.worker_seat import WorkerSeat
 
 # How long a request under way may take to end once the server is told to stop, in seconds.
 _DRAIN_GRACE = 10
 _KEEP_ALIVE = 75
+# What workers tell each other: the address that has shown a wrong token; that tokens have changed.
+_FAILURE = "failure"
+_TOKENS = "tokens"
 
 
 async def run_server(
-    settings: ServerSettings, stop: asyncio.Event, on_ready: Callable[[str], None]
+    settings: ServerSettings,
+    stop: asyncio.Event,
+    on_ready: Callable[[str], None],
+    seat: WorkerSeat | None = None,
 ) -> None:
-    """Run the server until `stop` is set; `on_ready` gets its URL.
+    """Run the server until `stop` is set; `on_ready` gets its URL. With a `seat`: run one worker.
 
     Raises CannotStart.
     """
     tls = _tls(settings)
-    with bind_listener(settings.host, settings.port) as listener:
-        app = server_app(settings)
+    with seat.listener if seat else bind_listener(settings.host, settings.port) as listener:
+        app = server_app(settings, seat=seat)
         await _refuse_without_tokens(app, settings)
-        server = UvicornServer(_configuration(app, settings, tls))
+        backlog = 1 if seat else BACKLOG
+        server = UvicornServer(_configuration(app, settings, tls, backlog))
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]))
             on_ready(f"{'https' if tls else 'http'}://{address_of(listener)}")
@@ -67,12 +77,13 @@ async def run_server(
             stop.set()
 
 
-def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
+def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None = None) -> FastAPI:
     """Return the app, whose shutdown closes the database. Raises CannotStart.
 
-    `grants` are good besides those of the settings and of the database.
+    `grants` are good besides those of the settings and of the database. The app of a worker has a
+    `seat`, and is made on its event loop.
     """
-    metrics = ServerMetrics()
+    metrics = ServerMetrics(seat.metrics if seat else None)
     store = open_store(
         settings.database_url,
         connections=settings.database_connections,
@@ -80,15 +91,26 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
     )
     tokens = SqlTokenStore(store.database, utc_now)
     sessions = SqlSessionStore(store.database)
+    neighbours = Neighbours(seat.link) if seat else None
+    tell = neighbours.tell if neighbours else _tell_nobody
+    failure_limit = FailureLimit(time.monotonic, tell=partial(tell, _FAILURE))
     authentication = Authentication(
         tokens,
         sessions,
-        FailureLimit(time.monotonic),
+        failure_limit,
         time.monotonic,
         utc_now,
         fixed=[*grants, *(_grant(token) for token in settings.tokens)],
         always=not is_loopback(settings.host),
+        tell_change=partial(tell, _TOKENS),
     )
+    if neighbours is not None:
+        neighbours.listen(
+            {
+                _FAILURE: failure_limit.heard_of,
+                _TOKENS: lambda _subject: authentication.forget(),
+            }
+        )
     return create_app(
         store,
         tokens,
@@ -105,6 +127,10 @@ def server_app(settings: ServerSettings, *grants: Grant) -> FastAPI:
         ),
         log_requests=settings.access_log,
     )
+
+
+def _tell_nobody(_word: str, _subject: str = "") -> None:
+    """Tell the other workers, where there are none."""
 
 
 def _webhook(settings: ServerWebhook, queue: WebhookQueue) -> WebhookDispatcher:
@@ -140,7 +166,7 @@ def _tls(settings: ServerSettings) -> ssl.SSLContext | None:
 
 
 def _configuration(
-    app: FastAPI, settings: ServerSettings, tls: ssl.SSLContext | None
+    app: FastAPI, settings: ServerSettings, tls: ssl.SSLContext | None, backlog: int
 ) -> uvicorn.Config:
     return uvicorn.Config(
         app,
@@ -150,6 +176,7 @@ def _configuration(
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         http=HttpConnection,
+        backlog=backlog,
         limit_concurrency=settings.max_connections,
         # Longer than our gateway keeps a connection (60 s): the side that sends shall close it, or
         # a report may be on its way when it closes.

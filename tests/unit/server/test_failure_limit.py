@@ -56,6 +56,16 @@ def test_ipv4_in_ipv6_is_one_address(limit):
     assert limit.blocked_for("::ffff:10.0.0.2") is None
 
 
+def test_failures_at_other_workers_count_and_are_told_of_once(clock):
+    told: list[str] = []
+    limit = FailureLimit(clock, failures=3, tell=told.append)
+    assert limit.heard_of("10.0.0.1") is False
+    assert limit.failed("10.0.0.1") is False
+    assert limit.failed("10.0.0.1") is True
+    assert limit.blocked_for("10.0.0.1") == 60.0
+    assert told == ["10.0.0.1"] * 2
+
+
 def test_client_without_an_address_is_one_too(limit):
     for _ in range(3):
         limit.failed("")

@@ -34,7 +34,8 @@ class Authentication:
     A token comes in the request, or a session that was begun with it and is as good as it.
     `always` asks for a token even where none exists: for a server that others can reach. Otherwise
     everyone may do all until there is one; to revoke the last one does not open the server again.
-    `monotonic` and `clock`, which gives aware times, are the clocks.
+    `monotonic` and `clock`, which gives aware times, are the clocks. `tell_change` is called when
+    a token was made or revoked here, for the server's other workers.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Authentication:
         *,
         fixed: Sequence[Grant] = (),
         always: bool = False,
+        tell_change: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._sessions = sessions
@@ -55,6 +57,7 @@ class Authentication:
         self._monotonic = monotonic
         self._fixed = tuple(fixed)
         self._always = always
+        self._tell_change = tell_change
         self._grants: tuple[Grant, ...] = ()
         self._required = True
         self._fresh_until = -math.inf
@@ -67,6 +70,11 @@ class Authentication:
         """Return whether there is any token that works."""
         await self._refresh()
         return bool(self._grants)
+
+    def changed(self) -> None:
+        """Read the tokens anew for the next request: one was made or revoked here."""
+        self.forget()
+        self._tell_change()
 
     def forget(self) -> None:
         """Read the tokens anew for the next request: one was made or revoked."""

@@ -15,7 +15,8 @@ class FailureLimit:
     """Counts the failures of each address in windows of `period` seconds.
 
     An address with `failures` of them is blocked until its window ends. `monotonic` is the clock.
-    At most `max_addresses` are remembered, those whose windows began last.
+    At most `max_addresses` are remembered, those whose windows began last. `tell` gets the address
+    of each failure, for the server's other workers, which count it by `heard_of`.
     """
 
     def __init__(
@@ -25,11 +26,13 @@ class FailureLimit:
         failures: int = 20,
         period: float = 60.0,
         max_addresses: int = 10_000,
+        tell: Callable[[str], None] = lambda _address: None,
     ) -> None:
         self._monotonic = monotonic
         self._failures = failures
         self._period = period
         self._max_addresses = max_addresses
+        self._tell = tell
         # The end of the window and the failures in it; in the order of the ends.
         self._windows: dict[str, tuple[float, int]] = {}
 
@@ -41,6 +44,11 @@ class FailureLimit:
 
     def failed(self, address: str) -> bool:
         """Count a failure; return whether it is the one that blocks the address."""
+        self._tell(address)
+        return self.heard_of(address)
+
+    def heard_of(self, address: str) -> bool:
+        """Count a failure that another worker of the server has seen, and told. See `failed`."""
         now = self._monotonic()
         key = _network(address)
         end, failures = self._windows.get(key, (0.0, 0))

@@ -7,13 +7,19 @@ So the number of series is bounded, and none tells of a patient.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from seriesgate.server.http.process_group import ProcessGroupCollector
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from prometheus_client.registry import Collector
 
     from seriesgate.server.registry.store import Outcome
@@ -24,11 +30,22 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class ServerMetrics:
-    """The metrics of one server process. Every method may be called from any thread."""
+    """The metrics of a server. Every method may be called from any thread.
 
-    def __init__(self) -> None:
+    Of one of several workers `shared` is the folder where each writes what it counts, and any of
+    them can give the sum; what a worker has counted stays in it when that ends. The library must
+    have been told of the folder before it was imported, by PROMETHEUS_MULTIPROC_DIR.
+    """
+
+    def __init__(self, shared: Path | None = None) -> None:
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self._exposed = self._registry
+        if shared is None:
+            ProcessCollector(registry=self._registry)
+        else:
+            self._exposed = CollectorRegistry()
+            MultiProcessCollector(self._exposed, str(shared))  # type: ignore[no-untyped-call]
+            self._exposed.register(ProcessGroupCollector(os.getppid()))
         self._requests = Counter(
             "seriesgate_server_requests",
             "requests that were answered",
@@ -77,7 +94,7 @@ class ServerMetrics:
 
     def exposition(self, also: Collector | None = None) -> bytes:
         """Give all of it as `MEDIA_TYPE`, with what `also` knows."""
-        text = generate_latest(self._registry)
+        text = generate_latest(self._exposed)
         if also is not None:
             registry = CollectorRegistry()
             registry.register(also)

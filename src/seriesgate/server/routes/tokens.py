@@ -69,7 +69,7 @@ async def create_token(wanted: WantedToken, request: Request) -> MadeToken:
     except TokenNameTaken:
         taken = FieldError(field="name", message="Is or was the name of another token")
         raise ProblemError(HTTPStatus.CONFLICT, "the name is taken", [taken]) from None
-    request.app.state.authentication.forget()
+    request.app.state.authentication.changed()
     return MadeToken(**_known(record), token=token)
 
 
@@ -88,7 +88,7 @@ async def revoke_token(
     record = await _store(request).revoke(name)
     if record is None:
         raise ProblemError(HTTPStatus.NOT_FOUND, "there is no token of this name")
-    request.app.state.authentication.forget()
+    request.app.state.authentication.changed()
     return KnownToken(**_known(record))
 
 

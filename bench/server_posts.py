@@ -23,7 +23,7 @@ from pathlib import Path
 import uvicorn
 
 from seriesgate.listener import bind_listener
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.server import server_app
 
 _LENGTH = re.compile(rb"(?i)content-length: (\d+)")

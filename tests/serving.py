@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from seriesgate.listener import bind_listener
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.server import server_app
 
 if TYPE_CHECKING:

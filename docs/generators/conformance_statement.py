@@ -9,7 +9,7 @@ from docs.generators import conformance_tables as tables
 
 from seriesgate import __version__
 from seriesgate.adapters.data_set.data_set_head import HeadLimits
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.upper_layer.dimse import StoreStatus
 from seriesgate.upper_layer.framing import MAX_ASSOCIATE_LENGTH
 from seriesgate.upper_layer.pdu import APPLICATION_CONTEXT_NAME

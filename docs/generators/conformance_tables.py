@@ -13,7 +13,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from seriesgate.series.report import Series
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.upper_layer.dimse import StoreStatus
 from seriesgate.upper_layer.pdu import RejectReason, RejectResult
 from seriesgate.upper_layer.syntaxes import (

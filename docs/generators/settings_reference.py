@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from seriesgate.settings import ENVIRONMENT_PREFIX, Settings
+from seriesgate.settings.loading import ENVIRONMENT_PREFIX, Settings
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

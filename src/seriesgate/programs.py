@@ -21,7 +21,8 @@ from seriesgate.startup import CannotStart, MustStop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from seriesgate.settings import GatewaySettings, ServerSettings
+    from seriesgate.settings.gateway import GatewaySettings
+    from seriesgate.settings.server import ServerSettings
     from seriesgate.wiring.worker_seat import WorkerSeat
 
     _OnReady: TypeAlias = Callable[[str], None]

@@ -14,7 +14,7 @@ from tests.data_sets import encode, mr_instance
 import seriesgate
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.gateway.ports import HeaderUnreadable
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.upper_layer.negotiation import AcceptedAssociation, negotiate
 from seriesgate.upper_layer.pdu import (
     AAssociateRq,

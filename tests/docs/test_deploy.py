@@ -13,7 +13,7 @@ import pytest
 import yaml
 from tests.docs.test_pages import check
 
-from seriesgate.settings import load_settings
+from seriesgate.settings.loading import load_settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

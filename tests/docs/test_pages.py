@@ -15,7 +15,9 @@ import typer.main
 from typer.core import TyperGroup
 
 from seriesgate.cli import app
-from seriesgate.settings import ENVIRONMENT_PREFIX, GatewaySettings, ServerSettings, load_settings
+from seriesgate.settings.gateway import GatewaySettings
+from seriesgate.settings.loading import ENVIRONMENT_PREFIX, load_settings
+from seriesgate.settings.server import ServerSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -13,7 +13,7 @@ from tests.e2e.processes import PATIENCE, free_port
 from typer.testing import CliRunner
 
 from seriesgate.cli import app
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.wiring.gateway import run_gateway
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import httpx
 from tests.e2e.processes import PATIENCE, free_port
 from tests.unit.server.examples import FIVE_FIELDS
 
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.server import run_server
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections import Counter
 
 from tests.unit.server.examples import FIVE_FIELDS
 
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.server import server_app
 
 INSTANCES, REVISIONS, REPEATS = 40, 5, 5

@@ -20,7 +20,7 @@ HEAD = b"POST /series HTTP/1.1\r\nHost: server\r\nContent-Type: application/json
 SERVE = """
 import sys, uvicorn
 from seriesgate.listener import bind_listener
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.server import server_app
 listener = bind_listener("127.0.0.1", 0)
 app = server_app(ServerSettings(database_url=sys.argv[1]))

@@ -15,7 +15,7 @@ from tests.unit.server.examples import FIVE_FIELDS
 from seriesgate.json_log import JsonFormatter
 from seriesgate.server.access.tokens import Grant, Scope, token_digest
 from seriesgate.server.registry.store import StoreUnavailable
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.local_request import request_locally
 
 GRANT = Grant("ward-3", token_digest("a-token"), frozenset({Scope.ADMIN}))

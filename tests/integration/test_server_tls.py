@@ -13,7 +13,7 @@ from tests.examples import report
 
 from seriesgate.adapters.http_publisher import HttpPublisher
 from seriesgate.series.delivery import Delivery, FailureKind, delivery_id_of
-from seriesgate.settings import ServerSettings
+from seriesgate.settings.server import ServerSettings
 from seriesgate.tls import TlsUnusable, client_context
 from seriesgate.wiring.server import run_server
 

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from seriesgate.settings import SettingsError, is_loopback, load_settings, without_password
+from seriesgate.settings.loading import SettingsError, load_settings
+from seriesgate.settings.section import is_loopback
+from seriesgate.settings.server import without_password
 
 
 @pytest.fixture(autouse=True)

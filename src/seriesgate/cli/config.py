@@ -12,7 +12,7 @@ from rich.table import Table
 from seriesgate.cli.options import ConfigFile, settings_or_exit
 
 if TYPE_CHECKING:
-    from seriesgate.settings import Settings
+    from seriesgate.settings.loading import Settings
 
 app = typer.Typer(help="Show and check the settings.", no_args_is_help=True)
 

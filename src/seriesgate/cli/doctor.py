@@ -13,7 +13,7 @@ from seriesgate.cli.gateway_api import GatewayApi, GatewayDoesNotTell, GatewayNo
 from seriesgate.cli.options import AdminPort, ConfigFile, StateDir, settings_or_exit
 
 if TYPE_CHECKING:
-    from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
     from seriesgate.wiring.doctor.finding import Finding
     from seriesgate.wiring.doctor.gateway_state import GatewayState
 

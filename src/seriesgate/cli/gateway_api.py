@@ -11,7 +11,7 @@ from seriesgate.cli.server_api import not_ours_text
 from seriesgate.listener import reachable_host
 
 if TYPE_CHECKING:
-    from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
 
 
 class GatewayNotRunning(Exception):

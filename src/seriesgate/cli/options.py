@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from seriesgate.settings import Settings, SettingsError, load_settings
+from seriesgate.settings.loading import Settings, SettingsError, load_settings
 
 #: Exit code for a wrong command line or a wrong setting, as is usual.
 EXIT_USAGE = 2

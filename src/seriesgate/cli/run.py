@@ -10,11 +10,13 @@ import typer
 
 from seriesgate.cli.options import AdminPort, ConfigFile, DatabaseUrl, StateDir, settings_or_exit
 from seriesgate.programs import gateway_program, server_program
-from seriesgate.settings import GatewaySettings, ServerSettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.supervisor import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from seriesgate.settings.server import ServerSettings
 
 ScpHost = Annotated[str | None, typer.Option(help="Address that the Storage SCP listens on.")]
 ScpPort = Annotated[int | None, typer.Option(help="Port of the Storage SCP.")]

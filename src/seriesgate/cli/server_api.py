@@ -12,7 +12,7 @@ from seriesgate.startup import CannotStart
 from seriesgate.tls import client_context
 
 if TYPE_CHECKING:
-    from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
 
 ServerUrl = Annotated[str | None, typer.Option(help="Server to ask.")]
 Token = Annotated[

@@ -11,7 +11,7 @@ import uvicorn
 from seriesgate.adapters.admin.app import create_admin_app
 from seriesgate.listener import ListenError, bind_listener
 from seriesgate.server.http.connection import HttpConnection
-from seriesgate.settings import is_loopback
+from seriesgate.settings.section import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.wiring.uvicorn_server import UvicornServer
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from seriesgate.gateway.administration import Administration
-from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
 
 # How long a request may take to end once the gateway stops, in seconds; and how many connections
 # there may be at a time.

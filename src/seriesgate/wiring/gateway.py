@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
 
 _log = logging.getLogger(__name__)
 

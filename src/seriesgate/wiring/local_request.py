@@ -11,7 +11,7 @@ from seriesgate.server.access.tokens import Grant, Scope, new_token, token_diges
 from seriesgate.wiring.server import server_app
 
 if TYPE_CHECKING:
-    from seriesgate.settings import ServerSettings
+    from seriesgate.settings.server import ServerSettings
 
 
 def request_locally(

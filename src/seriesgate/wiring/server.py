@@ -26,7 +26,7 @@ from seriesgate.server.sql.housekeeping import Housekeeping
 from seriesgate.server.sql.opening import open_store, utc_now
 from seriesgate.server.sql.sessions import SqlSessionStore
 from seriesgate.server.sql.tokens import SqlTokenStore
-from seriesgate.settings import is_loopback
+from seriesgate.settings.section import is_loopback
 from seriesgate.startup import CannotStart
 from seriesgate.tls import server_context
 from seriesgate.webhook_secret import signing_key
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from seriesgate.settings import ServerSettings, ServerToken, ServerWebhook
+    from seriesgate.settings.server import ServerSettings, ServerToken, ServerWebhook
     from seriesgate.wiring.worker_seat import WorkerSeat
 
 # How long a request under way may take to end once the server is told to stop, in seconds.

@@ -29,7 +29,7 @@ from seriesgate.wiring.worker_seat import MAX_MESSAGE, WorkerSeat
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from seriesgate.settings import ServerSettings
+    from seriesgate.settings.server import ServerSettings
 
     _Main: TypeAlias = Callable[[WorkerSeat, Callable[[str], None]], int]
 

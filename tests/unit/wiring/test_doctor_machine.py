@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.wiring.doctor import machine
 from seriesgate.wiring.doctor.finding import Verdict
 from seriesgate.wiring.doctor.gateway_state import GatewayState

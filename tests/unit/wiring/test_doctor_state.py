@@ -9,7 +9,7 @@ import pytest
 from seriesgate import __version__
 from seriesgate.adapters.admin.senders_json import senders_json
 from seriesgate.gateway.senders import SenderStatistics
-from seriesgate.settings import GatewaySettings
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.wiring.doctor.gateway_state import (
     GatewayState,
     check_gateway,

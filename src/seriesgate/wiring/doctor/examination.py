@@ -35,7 +35,7 @@ from seriesgate.wiring.doctor.server import ask_server, check_server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seriesgate.settings import Settings
+    from seriesgate.settings.loading import Settings
 
 
 def examine(settings: Settings, state: GatewayState) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from seriesgate.wiring.local_outbox import LocalOutboxError, local_journal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
 
 _MAX_LISTED = 1000
 # A delivery that waits longer than this is worth a look, in seconds: as the alert of the runbook.

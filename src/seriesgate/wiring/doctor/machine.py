@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from seriesgate.settings import GatewaySettings
+    from seriesgate.settings.gateway import GatewaySettings
 
 _FOLDER, _ROOM, _SPEED = "state folder", "disk room", "disk speed"
 _SYNCS = 20

@@ -18,7 +18,8 @@ from seriesgate.wiring.doctor.server import is_server_there
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seriesgate.settings import GatewaySettings, ServerSettings
+    from seriesgate.settings.gateway import GatewaySettings
+    from seriesgate.settings.server import ServerSettings
     from seriesgate.wiring.doctor.gateway_state import GatewayState
 
 _SCP, _ADMINISTRATION, _SERVER = "scp port", "admin port", "server port"

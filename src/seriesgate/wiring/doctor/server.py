@@ -21,7 +21,8 @@ from seriesgate.wiring.doctor.finding import Finding, ok, problem, skipped, warn
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from seriesgate.settings import GatewaySettings, ServerSettings
+    from seriesgate.settings.gateway import GatewaySettings
+    from seriesgate.settings.server import ServerSettings
 
 _NAME, _TOKEN, _CERTIFICATE = "server", "server token", "server certificate"
 _TIMEOUT = 5.0

@@ -1,0 +1,1 @@
+"""Every setting of both programs: one table, read once, checked at start."""

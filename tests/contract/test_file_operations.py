@@ -129,6 +129,18 @@ def test_folder_is_made_once_and_removed_only_when_empty(files):
     assert files.listdir("root") == []
 
 
+def test_entry_is_there_or_not(files):
+    files.mkdir("folder", 0o700)
+    write(files, "folder/a")
+    for path, is_there in (
+        ("folder", True),
+        ("folder/a", True),
+        ("folder/b", False),
+        ("b/a", False),
+    ):
+        assert files.access(path, os.F_OK, follow_symlinks=False) is is_there, path
+
+
 def test_kinds_are_told_apart(files):
     files.mkdir("folder", 0o700)
     write(files, "a")

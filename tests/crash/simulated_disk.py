@@ -353,6 +353,15 @@ class ProcessFiles:
         self._before("lstat")
         return _status(self._disk.find(path))
 
+    def access(self, path: str, _mode: int, /, *, follow_symlinks: bool) -> bool:
+        assert not follow_symlinks
+        try:
+            self._before("access")
+            self._disk.find(path)
+        except OSError:
+            return False
+        return True
+
     def rename(self, source: str, destination: str, /) -> None:
         self._before("rename")
         node = self._disk.find(source)

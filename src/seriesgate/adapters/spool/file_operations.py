@@ -64,6 +64,9 @@ class FileOperations(Protocol):
     def lstat(self, path: str, /) -> FileStatus:
         """Return the status of an entry, not of what it links to."""
 
+    def access(self, path: str, mode: int, /, *, follow_symlinks: bool) -> bool:
+        """Return whether an entry is there; `mode` is F_OK. That it can't be told is no error."""
+
     def rename(self, source: str, destination: str, /) -> None:
         """Rename, over what may be there."""
 

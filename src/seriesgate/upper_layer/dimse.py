@@ -7,6 +7,7 @@ padded UIDs and doubled elements; what can be understood is taken, the first val
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -110,6 +111,8 @@ def is_failure(status: int) -> bool:
     return not (0xB000 <= status <= 0xBFFF or 0xFE00 <= status <= 0xFFFF)  # noqa: PLR2004 - ranges
 
 
+# The UIDs of a request are asked for more than once, and the class of the next one is the same.
+@lru_cache(maxsize=16)
 def first_uid(raw: bytes) -> str:
     r"""Return the UID of a UI element: without padding, of several (VM > 1) the first."""
     return decode_text(raw.partition(b"\\")[0])

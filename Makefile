@@ -51,8 +51,7 @@ bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet
 	$(BIN)/python -m bench.receivers
 
 bench-server: $(VENV)/.dev peers ## measure the server with a million series, on both databases: about 15 minutes
-	$(BIN)/python -m bench.server_million --database sqlite
-	$(BIN)/python -m bench.server_million --database postgresql
+	$(BIN)/python -m bench.server_million --page docs/explanation
 
 docs: $(VENV)/.dev build/site/mermaid.min.js ## generate pages from the code, and build the site into site/
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-docs.txt

@@ -24,7 +24,7 @@ from seriesgate.server.sql.tables import (
     series_reports,
     server_totals,
 )
-from seriesgate.server.sql.text_index import add_texts
+from seriesgate.server.sql.text_index import add_texts, filling
 
 if TYPE_CHECKING:
     import sqlite3
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 _BATCH = 20_000
 _FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 _APART = timedelta(seconds=60)
+# Of ninety days, at that pace: a server forgets those before, and is busy with it for a while.
+_KEPT_CHANGES = 90 * 24 * 60
 
 _SURNAMES = (
     *("Smith", "Johnson", "Williams", "Brown", "Jones", "Garcia", "Miller", "Davis", "Rodriguez"),
@@ -79,7 +81,8 @@ def fill(database_url: str, count: int) -> None:
         indexes = [index for table in tables for index in table.indexes]
         for index in indexes:
             index.drop(connection)
-        totals = _fill(connection, count)
+        with filling(connection):
+            totals = _fill(connection, count)
         connection.execute(update(server_totals).values(**totals))
         _create(connection, indexes)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -142,6 +145,8 @@ def _fill(connection: Connection, count: int) -> dict[str, int]:
     studies: set[str] = set()
     patients: set[str] = set()
     instances = 0
+    now = datetime.now(UTC)
+    forgotten = max(0, count - _KEPT_CHANGES)
     for start in range(0, count, _BATCH):
         rows = [series(number) for number in range(start, min(start + _BATCH, count))]
         entries = [index_row(StoredSeries.model_construct(**row)) for row in rows]
@@ -155,9 +160,10 @@ def _fill(connection: Connection, count: int) -> dict[str, int]:
                 "SeriesInstanceUID": row["SeriesInstanceUID"],
                 "Digest": report["Digest"],
                 "Outcome": "created",
-                "ChangedAt": row["ReceivedAt"],
+                "ChangedAt": now,
             }
             for sequence, (row, report) in enumerate(zip(rows, reports, strict=True), start + 1)
+            if sequence > forgotten
         ]
         for table, values in (
             (series_data, rows),
@@ -171,6 +177,7 @@ def _fill(connection: Connection, count: int) -> dict[str, int]:
         instances += sum(row["InstancesInSeries"] for row in rows)
     return {
         "Sequence": count,
+        "Forgotten": forgotten,
         "Patients": len(patients),
         "Studies": len(studies),
         "Series": count,

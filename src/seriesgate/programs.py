@@ -6,7 +6,6 @@ Each loads its own libraries only, for `seriesgate up` runs each in a process of
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import multiprocessing
 import os
@@ -49,26 +48,14 @@ def server_program(settings: ServerSettings, on_ready: _OnReady) -> int:
 
         main = partial(_server_worker, settings)
         return _exit_code(lambda: run_workers(settings, main, on_ready), settings.log_format)
-    return _run(partial(_run_server(), settings), settings.log_format, _settled(on_ready))
+    return _run(partial(_run_server(), settings), settings.log_format, on_ready)
 
 
 def _server_worker(settings: ServerSettings, seat: WorkerSeat, on_ready: _OnReady) -> int:
     """Run one of several workers, in a process that its parent has made for it."""
     # Prometheus' library looks for it once, when it is imported.
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(seat.metrics)
-    run_server = partial(_run_server(), settings, seat=seat)
-    return _run(run_server, settings.log_format, _settled(on_ready))
-
-
-def _settled(on_ready: _OnReady) -> _OnReady:
-    """Have the collector pass over what is there when a server is ready: all of that stays."""
-
-    def on_assembled(url: str) -> None:
-        gc.collect()
-        gc.freeze()
-        on_ready(url)
-
-    return on_assembled
+    return _run(partial(_run_server(), settings, seat=seat), settings.log_format, on_ready)
 
 
 def _run_server() -> Callable[..., Awaitable[None]]:

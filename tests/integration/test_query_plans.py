@@ -21,7 +21,7 @@ from seriesgate.server.registry.query import (
     Wildcard,
 )
 from seriesgate.server.registry.store import PagePosition
-from seriesgate.server.sql import find
+from seriesgate.server.sql import few, find
 from seriesgate.server.sql.find import find_positions
 from seriesgate.server.sql.read import read_changes, read_patients, read_studies
 from seriesgate.server.sql.register import PostedReport, register_group
@@ -183,6 +183,7 @@ SHORTCUTS = {
 def test_shortcuts_read_the_few_alone(database, monkeypatch, index):
     monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
     monkeypatch.setattr(find, "EXAMINED_ELSEWHERE", 1)
+    monkeypatch.setattr(find, "EXAMINED_IN_AN_INDEX", 1)
     order = Order(SortBy.INSTANCES)
     found = plans(
         database, lambda connection: find_positions(connection, SHORTCUTS[index], 10, None, order)
@@ -192,6 +193,39 @@ def test_shortcuts_read_the_few_alone(database, monkeypatch, index):
     for plan in (counted, read):
         assert "Seq Scan" not in plan
         assert not re.search(r"SCAN series_(index|data)", plan), plan
+
+
+def test_index_of_texts_knows_what_a_gateway_and_a_modality_have_of_a_text(database, monkeypatch):
+    """Many series have each of them, and none has all: one look tells, and no walk."""
+    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
+    monkeypatch.setattr(few, "FEW", 10)
+    wanted = SeriesFilter((OneOf(A.GATEWAY, ("g1",)), OneOf(A.MODALITY, ("OT",))), text="doe")
+    assert find_positions(database.connection, wanted, 10, None) == ([], None)
+
+
+def test_orders_limited_to_a_modality_and_a_gateway_read_their_index_alone(database):
+    wanted = SeriesFilter((OneOf(A.MODALITY, ("MR",)), OneOf(A.GATEWAY, ("g1",))))
+    is_sqlite = database.connection.dialect.name == "sqlite"
+    for by, index in ((SortBy.PATIENT_NAME, "name"), (SortBy.INSTANCES, "instances")):
+        found = plans(
+            database,
+            lambda connection, by=by: find_positions(connection, wanted, 10, None, Order(by)),
+        )
+        for plan in found:
+            assert f"ix_series_index_{index}" in plan
+            assert not is_sqlite or "COVERING INDEX" in plan
+
+
+def test_a_description_is_looked_up_only_where_the_text_can_be_it(database, monkeypatch):
+    """So one query may look at as many series as if the index had it."""
+    monkeypatch.setattr(find, "EXAMINED_ELSEWHERE", 1)
+    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 4000)
+    for condition in (
+        OneOf(A.SERIES_DESCRIPTION, ("none such",)),
+        Wildcard(A.STUDY_DESCRIPTION, "?none*"),
+    ):
+        wanted = SeriesFilter((condition,))
+        assert find_positions(database.connection, wanted, 10, None) == ([], None)
 
 
 @pytest.mark.parametrize("read", [read_studies, read_patients])
@@ -235,3 +269,17 @@ def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
         assert len(positions) < 100
     assert found == [f"1.{number}" for number in range(7, -1, -1)]
     assert steps == 4
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_a_walk_goes_on_where_no_shortcut_helps(database, monkeypatch, descending):
+    """One query looks at so many series, asks for a shortcut, and looks at twice as many more."""
+    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 100)
+    monkeypatch.setattr(few, "FEW", 10)
+    wanted, after, found = SeriesFilter(text="doe1"), None, []
+    order = Order(SortBy.RECEIVED, descending)
+    for _ in range(ROWS // 300):
+        positions, after = find_positions(database.connection, wanted, 1000, after, order)
+        found += [position.series_instance_uid for position in positions]
+    expected = [f"1.{n}" for n in range(ROWS) if f"doe{n // 8}".startswith("doe1")]
+    assert found == (expected[::-1] if descending else expected)

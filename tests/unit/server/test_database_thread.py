@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from seriesgate.server.registry.store import StoreUnavailable
+from seriesgate.server.sql import database_thread
 from seriesgate.server.sql.database_thread import DatabaseThread
 
 if TYPE_CHECKING:
@@ -163,6 +164,61 @@ def test_call_sees_the_writes_that_came_before_it():
 
     database = Database()
     assert asyncio.run(scenario()) == 3
+
+
+def test_calls_and_groups_take_turns(monkeypatch):
+    """Neither a crowd of readers nor one of writers holds up the others."""
+    monkeypatch.setattr(database_thread, "_TURN", 0.0)
+
+    async def scenario():
+        async with running(database, max_group=1) as thread:
+            first = await held_up(thread, database)
+            calls = [thread.call(lambda n=n: database.groups.append(n)) for n in range(3)]
+            others = await enqueued(*calls, *(thread.write(item) for item in "ab"))
+            database.free.set()
+            await asyncio.gather(first, *others)
+
+    database = Database()
+    asyncio.run(scenario())
+    assert database.groups == [["first"], 0, ["a"], 1, ["b"], 2]
+
+
+def test_it_tidies_up_piece_by_piece_when_there_is_nothing_else_to_do():
+    pieces = iter([True, True, False])
+    done = threading.Event()
+    tidied = []
+
+    def tidy():
+        tidied.append(list(database.groups))
+        is_more = next(pieces)
+        if not is_more:
+            done.set()
+        return is_more
+
+    async def scenario():
+        async with running(database, tidy=tidy) as thread:
+            await thread.write("a")
+            await asyncio.to_thread(done.wait, 10)
+
+    database = Database()
+    asyncio.run(scenario())
+    assert tidied == [[["a"]]] * 3
+
+
+def test_trouble_with_tidying_is_nobodys_and_is_over():
+    tried = threading.Event()
+
+    def tidy():
+        tried.set()
+        raise OSError("full")
+
+    async def scenario():
+        async with running(Database(), tidy=tidy) as thread:
+            await thread.write("a")
+            await asyncio.to_thread(tried.wait, 10)
+            return await thread.write("b")
+
+    assert asyncio.run(scenario()) == "b kept"
 
 
 def test_call_raises_what_its_function_raises():

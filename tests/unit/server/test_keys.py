@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.server.examples import EVERY_FIELD
 
-from seriesgate.server.registry.keys import after_prefix, key, search_text
-from seriesgate.server.registry.query import Attribute, Wildcard
+from seriesgate.server.registry.keys import (
+    after_prefix,
+    contained_texts,
+    indexed_text,
+    key,
+    search_text,
+    searched_text,
+)
+from seriesgate.server.registry.query import Attribute, Between, OneOf, SeriesFilter, Wildcard
 
 texts = st.text(max_size=4)
 
@@ -43,6 +50,36 @@ def test_search_looks_into_names_ids_and_descriptions():
     for found in ("doe^jane", "a/17", "acc-1", "brain", "t1_mprage sag"):
         assert found in text
     assert "modality" not in text
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        (OneOf(Attribute.SERIES_DESCRIPTION, (" T1 ",)), "t1"),
+        (OneOf(Attribute.SERIES_DESCRIPTION, ("T1", "T2")), ""),
+        (Wildcard(Attribute.STUDY_DESCRIPTION, "A*Brain?x"), "brain"),
+        (Wildcard(Attribute.STUDY_DESCRIPTION, "*"), ""),
+        (OneOf(Attribute.BODY_PART, ("HEAD",)), ""),
+        (Between(Attribute.STUDY_DATE, "1", "2"), ""),
+    ],
+)
+def test_text_that_is_searched_for_a_condition(condition, text):
+    assert searched_text(condition) == text
+    assert text in search_text(EVERY_FIELD) or text == "t1"
+
+
+def test_index_of_texts_has_signs_of_gateway_and_modality_and_they_are_no_other_text():
+    conditions = (OneOf(Attribute.GATEWAY, (" ward-3 ",)), OneOf(Attribute.MODALITY, ("MR",)))
+    entry = indexed_text(EVERY_FIELD)
+    _, gateway, modality = contained_texts(SeriesFilter(conditions))
+    assert {len(gateway), len(modality)} == {3}
+    assert gateway in entry
+    assert modality in entry
+    assert gateway != modality
+    assert gateway not in search_text(EVERY_FIELD)
+    swapped = EVERY_FIELD | {"Gateway": "MR", "Modality": "ward-3"}
+    assert gateway not in indexed_text(swapped)
+    assert contained_texts(SeriesFilter((OneOf(Attribute.MODALITY, ("MR", "CT")),))) == [""]
 
 
 @pytest.mark.parametrize(

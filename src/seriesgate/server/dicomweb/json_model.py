@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from seriesgate.server.dicomweb.attributes import ATTRIBUTES, ResourceLevel
@@ -16,12 +17,15 @@ _DATE = re.compile(r"[0-9]{8}")
 _SPECIFIC_CHARACTER_SET = "00080005"
 #: Nothing can be retrieved from this server: it has no instances (PS3.3 C.4.23.1.1).
 _AVAILABILITY = "UNAVAILABLE"
+_STUDY = frozenset({ResourceLevel.STUDY})
+_SERIES = frozenset({ResourceLevel.SERIES})
+_BOTH = _STUDY | _SERIES
 
 
 def study_object(study: StudySummary, included: Iterable[str] = ()) -> dict[str, Any]:
     """Give a study with the attributes of every answer and those that are asked for besides."""
-    values = study.model_dump() | {"InstanceAvailability": _AVAILABILITY}
-    return _object(values, {ResourceLevel.STUDY}, {ResourceLevel.STUDY}, set(included))
+    values = vars(study) | {"InstanceAvailability": _AVAILABILITY}
+    return _object(values, _attributes(_STUDY, _STUDY, frozenset(included)))
 
 
 def series_object(
@@ -29,38 +33,52 @@ def series_object(
 ) -> dict[str, Any]:
     """Give a series, with the attributes of its study where the request did not name it."""
     values = (
-        study.model_dump()
-        | {name: getattr(series, name) for name in ("PatientName", "PatientID", "StudyDate")}
-        | series.model_dump(exclude_none=True)
+        vars(study)
+        | {name: value for name, value in vars(series).items() if value is not None}
         | {
             "InstanceAvailability": _AVAILABILITY,
             "NumberOfSeriesRelatedInstances": series.InstancesInSeries,
         }
     )
-    both = {ResourceLevel.STUDY, ResourceLevel.SERIES}
-    default = both if with_study else {ResourceLevel.SERIES}
-    result = _object(values, default, both, set(included))
+    default = _BOTH if with_study else _SERIES
     # PS3.18 table 10.6.3-4 has the study with every series.
-    result["0020000D"] = {"vr": "UI", "Value": [series.StudyInstanceUID]}
-    return dict(sorted(result.items()))
+    included = frozenset(included) | {"StudyInstanceUID"}
+    return _object(values, _attributes(default, _BOTH, included))
+
+
+@lru_cache(64)
+def _attributes(
+    default: frozenset[ResourceLevel],
+    possible: frozenset[ResourceLevel],
+    included: frozenset[str],
+) -> tuple[tuple[str, str, str], ...]:
+    """Give keyword, tag and VR of what an answer has, in the order of the tags."""
+    wanted = (
+        (each.tag, each.keyword, each.vr)
+        for each in ATTRIBUTES
+        if (each.is_default and each.level in default)
+        or (each.keyword in included and each.level in possible)
+    )
+    return tuple((keyword, tag, vr) for tag, keyword, vr in sorted(wanted))
 
 
 def _object(
-    values: Mapping[str, Any],
-    default: set[ResourceLevel],
-    possible: set[ResourceLevel],
-    included: set[str],
+    values: Mapping[str, Any], attributes: tuple[tuple[str, str, str], ...]
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
-    for attribute in ATTRIBUTES:
-        is_default = attribute.is_default and attribute.level in default
-        if is_default or (attribute.keyword in included and attribute.level in possible):
-            value = _value(attribute.vr, values.get(attribute.keyword))
-            result[attribute.tag] = {"vr": attribute.vr} | ({"Value": value} if value else {})
+    is_ascii = True
+    for keyword, tag, vr in attributes:
+        value = values.get(keyword)
+        if not (given := _value(vr, value)):
+            result[tag] = {"vr": vr}
+            continue
+        result[tag] = {"vr": vr, "Value": given}
+        texts = value if isinstance(value, list) else (value,)
+        is_ascii = is_ascii and all(str(each).isascii() for each in texts)
+    if is_ascii:
+        return result
     # Required when there is any other text than ASCII (PS3.18 F.2: it is always UTF-8 then).
-    if not str(result).isascii():
-        result[_SPECIFIC_CHARACTER_SET] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-    return dict(sorted(result.items()))
+    return {_SPECIFIC_CHARACTER_SET: {"vr": "CS", "Value": ["ISO_IR 192"]}} | result
 
 
 def _value(vr: str, value: Any) -> list[Any]:

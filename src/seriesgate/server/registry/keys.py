@@ -7,7 +7,9 @@ any database can hold it: PostgreSQL's takes rows of 2,704 bytes at most.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from seriesgate.server.registry.query import Attribute, OneOf, Wildcard
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from seriesgate.server.registry.query import SeriesFilter
+    from seriesgate.server.registry.query import Condition, SeriesFilter
 
 KEY_LENGTH = 64
 _NAME_LENGTH = 200  # three components of 64 characters, and what stands between them
@@ -27,8 +29,11 @@ _SEARCHED = (
     Attribute.SERIES_DESCRIPTION,
 )
 _INDEXED = (*_SEARCHED, Attribute.BODY_PART, Attribute.MANUFACTURER)
+#: What is looked for as a whole only. Many series have each value of these.
+_NAMED = (Attribute.GATEWAY, Attribute.MODALITY)
 #: In no value: a report has no control characters.
 _BETWEEN = "\n"
+_SIGN, _PRIVATE = "\x01", 0xE000
 
 # Characters in the order of their code points; surrogates, in between, are none.
 _BEFORE_SURROGATES, _AFTER_SURROGATES, _LAST = "\ud7ff", "\ue000", "\U0010ffff"
@@ -56,21 +61,59 @@ def search_text(row: Mapping[str, Any]) -> str:
 
 
 def indexed_text(row: Mapping[str, Any]) -> str:
-    """Give the texts that series are found by in the index of texts, case folded."""
-    return folded(_BETWEEN.join(row[attribute] for attribute in _INDEXED))
+    """Give the texts that series are found by in the index of texts, case folded.
+
+    At the end are signs of what a search for text is often limited to, so that the index knows
+    which series meet both. None of these is part of any other text.
+    """
+    texts = [folded(row[attribute]) for attribute in _INDEXED]
+    texts += [_sign(attribute, key(attribute, row[attribute])) for attribute in _NAMED]
+    return _BETWEEN.join(texts)
+
+
+@lru_cache(1024)
+def _sign(attribute: Attribute, value: str) -> str:
+    """Give three letters for a value, which the index of texts takes for one entry.
+
+    The last two are of Unicode's private use area, as is nothing else here. Some values share a
+    sign, and a series that is found by it may have the other one.
+    """
+    number = crc32(f"{attribute}={value}".encode())
+    return _SIGN + "".join(chr(_PRIVATE + each) for each in divmod(number % 2**24, 2**12))
 
 
 def contained_texts(wanted: SeriesFilter) -> list[str]:
     """Give texts that `indexed_text` contains of each series that is wanted; there may be more."""
-    texts = [wanted.text]
+    texts = [folded(wanted.text)]
     for condition in wanted.conditions:
-        if condition.attribute in _INDEXED:
+        if condition.attribute in _NAMED and isinstance(condition, OneOf):
+            if len(condition.values) == 1:
+                value = key(condition.attribute, condition.values[0])
+                texts.append(_sign(condition.attribute, value))
+        elif condition.attribute in _INDEXED:
             match condition:
                 case OneOf(values=(value,)):
-                    texts.append(key(condition.attribute, value))
+                    texts.append(folded(key(condition.attribute, value)))
                 case Wildcard(pattern=pattern):
-                    texts += re.split(r"[*?]", key(condition.attribute, pattern))
-    return [folded(each) for each in texts]
+                    texts += re.split(r"[*?]", folded(key(condition.attribute, pattern)))
+    return texts
+
+
+def searched_text(condition: Condition) -> str:
+    """Give a text that `search_text` contains of each series that meets a condition; it may be "".
+
+    It is the longest one that is known.
+    """
+    if condition.attribute not in _SEARCHED:
+        return ""
+    match condition:
+        case OneOf(values=(value,)):
+            return folded(key(condition.attribute, value))
+        case Wildcard(pattern=pattern):
+            parts = re.split(r"[*?]", folded(key(condition.attribute, pattern)))
+            return max(parts, key=len)
+        case _:
+            return ""
 
 
 def after_prefix(prefix: str) -> str | None:

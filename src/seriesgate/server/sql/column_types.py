@@ -59,5 +59,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Database to Python."""
         if value is None:
             return None
-        moment = datetime.fromisoformat(value) if dialect.name == "sqlite" else value
-        return moment.astimezone(UTC)
+        if dialect.name == "sqlite":
+            return datetime.fromisoformat(value)  # it says +00:00
+        moment: datetime = value.astimezone(UTC)
+        return moment

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, Text, and_, cast, exists, func, literal, or_
 
-from seriesgate.server.registry.keys import KEY_LENGTH, after_prefix, folded, key
+from seriesgate.server.registry.keys import KEY_LENGTH, after_prefix, folded, key, searched_text
 from seriesgate.server.registry.query import Attribute, Between, Level, OneOf, Wildcard
 from seriesgate.server.sql.column_types import UtcDateTime
 from seriesgate.server.sql.tables import series_data, series_index
@@ -29,6 +29,7 @@ INDEXED = {
     Attribute.MODALITY: _INDEX.ModalityKey,
 }
 _IN_INDEX = {Attribute.SERIES: _INDEX.SeriesInstanceUID, **INDEXED}
+_IN_ORDERS = {Attribute.MODALITY, Attribute.GATEWAY}
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 #: The columns that are not NULL for the series that came first.
 FIRST = {Level.STUDY: _INDEX.FirstOfStudy, Level.PATIENT: _INDEX.FirstOfPatient}
@@ -46,7 +47,18 @@ def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def looks_elsewhere(wanted: SeriesFilter) -> bool:
     """Return whether a condition looks up each series in another place."""
-    return any(each.attribute not in _IN_INDEX for each in wanted.conditions)
+    return any(
+        each.attribute not in _IN_INDEX and not searched_text(each) for each in wanted.conditions
+    )
+
+
+def is_in_every_order(wanted: SeriesFilter) -> bool:
+    """Return whether an index of any order has all that is tried on a series."""
+    return (
+        not wanted.text
+        and wanted.level is Level.SERIES
+        and all(each.attribute in _IN_ORDERS for each in wanted.conditions)
+    )
 
 
 def tried_condition(dialect: str, condition: Condition) -> ColumnElement[bool]:
@@ -61,15 +73,22 @@ def tried_condition(dialect: str, condition: Condition) -> ColumnElement[bool]:
     if attribute in _IN_INDEX:
         return _tried(dialect, condition, _IN_INDEX[attribute])
     text = cast(series_data.c[attribute], Text)
-    return exists().where(
+    found = exists().where(
         series_data.c.SeriesInstanceUID == _INDEX.SeriesInstanceUID,
         _tried(dialect, condition, func.substr(func.trim(text), 1, KEY_LENGTH)),
     )
+    # Only where it can be so is the series looked up.
+    searched = searched_text(condition)
+    return and_(_contains(searched), found) if searched else found
 
 
 def tried_text(text: str) -> ColumnElement[bool]:
     """Give whether a series contains a text, in any case: both sides are case folded alike."""
-    contains: ColumnElement[bool] = _INDEX.SearchText.contains(folded(text), autoescape=True)
+    return _contains(folded(text))
+
+
+def _contains(text: str) -> ColumnElement[bool]:
+    contains: ColumnElement[bool] = _INDEX.SearchText.contains(text, autoescape=True)
     return contains
 
 

@@ -36,6 +36,7 @@ class SqlDatabase(Generic[Item, Result]):
     `write_group` writes a group of items that came at the same time, in the transaction that it is
     given, and gives the result of each, or the exception that its caller shall get. `readers` is
     how many threads with a connection each there are besides; 0 where one connection does it all.
+    `tidy` is for when there is nothing to do, see DatabaseThread.
     `observe` is told of each transaction on those threads: `read` or `write`, and the seconds.
 
     Every method may raise StoreUnavailable, and then nothing of the call was kept.
@@ -47,6 +48,7 @@ class SqlDatabase(Generic[Item, Result]):
         write_group: Callable[[Connection, Sequence[Item]], Sequence[Result | Exception]],
         *,
         readers: int = 0,
+        tidy: Callable[[], bool] = lambda: False,
         observe: Callable[[str, float], None] = lambda _kind, _seconds: None,
     ) -> None:
         self._engine = engine
@@ -54,7 +56,7 @@ class SqlDatabase(Generic[Item, Result]):
         self._write_group = write_group
         self._observe = observe
         self._available = True
-        self._thread = DatabaseThread(self._commit)
+        self._thread = DatabaseThread(self._commit, tidy=tidy)
         self._readers = ReaderThreads(readers) if readers else None
 
     async def write_with_others(self, item: Item) -> Result:

@@ -19,6 +19,7 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from seriesgate.server.registry.store import StoreUnavailable
@@ -32,6 +33,10 @@ T = TypeVar("T")
 
 #: So long after its answer a client is expected to come again, in seconds.
 _RETURN = 0.005
+# For how long calls run until the writes have their turn again, but for the last of them; and after
+# how much more time without anything to do it is time to tidy up. In seconds.
+_TURN = 0.005
+_IDLE = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +48,8 @@ class DatabaseThread(Generic[Item, Result]):
     item or the exception its caller shall get. Where it raises, the items are committed one by
     one, so that an item the database chokes on spoils no other; not so for `StoreUnavailable`,
     which is everybody's answer. For `expect_return_for` seconds after a group those who were
-    answered are expected again.
+    answered are expected again. `tidy` is called while there is nothing else to do, after there was
+    something; it does a small piece of work and returns whether there is more.
     """
 
     def __init__(
@@ -53,14 +59,18 @@ class DatabaseThread(Generic[Item, Result]):
         max_waiting: int = 2_000,
         max_group: int = 256,
         expect_return_for: float = _RETURN,
+        tidy: Callable[[], bool] = lambda: False,
     ) -> None:
         self._commit = commit
         self._max_waiting = max_waiting
         self._max_group = max_group
         self._expect_return_for = expect_return_for
+        self._tidy = tidy
         self._changed = threading.Condition()
         self._writes: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._calls: deque[tuple[Callable[[], Any], asyncio.Future[Any]]] = deque()
+        # Each with how many writes had come before it.
+        self._calls: deque[tuple[int, Callable[[], Any], asyncio.Future[Any]]] = deque()
+        self._taken_writes = 0
         self._closing = False
         # So many writes are enough to begin with.
         self._expected = 1
@@ -79,7 +89,9 @@ class DatabaseThread(Generic[Item, Result]):
         Neither it nor these writes wait for others to come.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._enqueue(self._calls, (function, future))
+        with self._changed:
+            before = self._taken_writes + len(self._writes)
+            self._enqueue(self._calls, (before, function, future))
         return await future
 
     async def close(self) -> None:
@@ -103,22 +115,37 @@ class DatabaseThread(Generic[Item, Result]):
         return len(self._writes) >= self._expected or bool(self._calls) or self._closing
 
     def _run(self) -> None:
+        is_tidy = True
         while True:
             with self._changed:
-                self._changed.wait_for(self._is_work, self._expect_return_for)
+                has_work = self._changed.wait_for(self._is_work, self._expect_return_for)
+                # Whoever was expected has come, or does not: one is enough now.
                 self._expected = 1
-                self._changed.wait_for(self._is_work)
+                if not has_work:
+                    has_work = self._changed.wait_for(self._is_work, None if is_tidy else _IDLE)
                 writes = _take(self._writes, self._max_group)
-                calls = [] if self._writes else _take(self._calls, self._max_group)
-            if not writes and not calls:
-                return
+                self._taken_writes += len(writes)
+                if self._closing and not writes and not self._calls:
+                    return
+            if not has_work:
+                is_tidy = _outcome(self._tidy) is not True
+                continue
+            is_tidy = False
             if writes:
                 answers = self._commit_group([item for item, _ in writes])
                 with self._changed:
                     self._expected = min(len(writes) + len(self._writes), self._max_group)
                 _resolve([future for _, future in writes], answers)
-            for function, future in calls:
-                _resolve([future], [_outcome(function)])
+            self._run_calls()
+
+    def _run_calls(self) -> None:
+        end = perf_counter() + _TURN
+        while self._calls and self._calls[0][0] <= self._taken_writes:
+            with self._changed:
+                _, function, future = self._calls.popleft()
+            _resolve([future], [_outcome(function)])
+            if perf_counter() >= end:
+                return
 
     def _commit_group(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
         answers = _outcome(lambda: self._commit(items))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, any_, func, select
+from sqlalchemy import and_, any_, false, func, select
 
 from seriesgate.server.registry.keys import after_prefix, contained_texts, key
 from seriesgate.server.registry.query import Attribute, Between, OneOf, Wildcard
@@ -47,8 +47,9 @@ def the_few(connection: Connection, possible: list[Shortcut]) -> ColumnElement[b
     """Give the first shortcut to few series, None if there is none."""
     for shortcut in possible:
         some = shortcut.counted.limit(FEW + 1).subquery()
-        if connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW:
-            return shortcut.only
+        count = connection.execute(select(func.count()).select_from(some)).scalar_one()
+        if count <= FEW:
+            return shortcut.only if count else false()
     return None
 
 

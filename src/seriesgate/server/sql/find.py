@@ -27,6 +27,7 @@ from seriesgate.server.registry.store import PagePosition, UnknownPosition
 from seriesgate.server.sql.conditions import (
     FIRST,
     INDEXED,
+    is_in_every_order,
     looks_elsewhere,
     tried_condition,
     tried_level,
@@ -50,6 +51,9 @@ EXAMINED_BEFORE_A_SHORTCUT = 2_000
 """The same where there may be a shortcut: a page of what many have is full by then."""
 EXAMINED_ELSEWHERE = 1_000
 """The same where a condition has to look up each of them in another place."""
+
+EXAMINED_IN_AN_INDEX = 10_000
+"""The same where the index has all that is tried: there may be a shortcut, and need not."""
 
 _INDEX = series_index.c
 _ARRIVAL = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
@@ -94,16 +98,31 @@ def find_positions(
     if not tried:
         return _page(connection.execute(_statement(walk).limit(limit + 1)).all(), limit)
     possible = shortcuts(dialect, wanted)
-    horizon = _horizon(connection, walk, _most(wanted, is_short=bool(possible)))
-    stretch = walk if horizon is None else _up_to(walk, tuple(horizon))
-    rows = connection.execute(_statement(stretch).where(*tried).limit(limit + 1)).all()
+    most = _most(wanted, is_short=bool(possible))
+    rows, horizon = _stretch(connection, walk, tried, most, limit + 1)
+    if possible and horizon is not None and len(rows) <= limit:
+        few = the_few(connection, possible)
+        if few is not None:
+            rows = connection.execute(_sorted(walk, few, dialect, wanted).limit(limit + 1)).all()
+            return _page(rows, limit)
+        walk = _after(walk, tuple(horizon))
+        more, horizon = _stretch(connection, walk, tried, 2 * most, limit + 1 - len(rows))
+        rows = [*rows, *more]
     if horizon is None or len(rows) > limit:
         return _page(rows, limit)
-    few = the_few(connection, possible)
-    if few is not None:
-        rows = connection.execute(_sorted(walk, few, dialect, wanted).limit(limit + 1)).all()
-        return _page(rows, limit)
     return [_position(row) for row in rows], _position(horizon)
+
+
+def _stretch(
+    connection: Connection, walk: _Walk, tried: list[ColumnElement[bool]], most: int, limit: int
+) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
+    """Give at most `limit` of the next `most` series, and the last that was looked at of these.
+
+    None for that where they are all there are.
+    """
+    horizon = _horizon(connection, walk, most)
+    stretch = walk if horizon is None else _up_to(walk, tuple(horizon))
+    return connection.execute(_statement(stretch).where(*tried).limit(limit)).all(), horizon
 
 
 def _page(rows: Sequence[Row[Any]], limit: int) -> tuple[list[PagePosition], PagePosition | None]:
@@ -119,6 +138,8 @@ def _position(row: Row[Any]) -> PagePosition:
 def _most(wanted: SeriesFilter, *, is_short: bool) -> int:
     if looks_elsewhere(wanted):
         return EXAMINED_ELSEWHERE
+    if is_in_every_order(wanted):
+        return EXAMINED_IN_AN_INDEX
     return EXAMINED_BEFORE_A_SHORTCUT if is_short else EXAMINED
 
 

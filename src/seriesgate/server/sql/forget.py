@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-BATCH = 2_000
+BATCH = 500
 """How many changes one transaction forgets."""
 
 

@@ -17,6 +17,7 @@ from seriesgate.server.sql.register import register_group
 from seriesgate.server.sql.schema import require_current, upgrade
 from seriesgate.server.sql.series_store import SqlSeriesStore
 from seriesgate.server.sql.sqlite import sqlite_engine
+from seriesgate.server.sql.sqlite_upkeep import SqliteUpkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,8 +59,14 @@ def open_store(
         else:
             require_current(engine)
         readers = 0 if is_sqlite else connections - 1
-        database = SqlDatabase(engine, register_group, readers=readers, observe=observe)
+        tidy = SqliteUpkeep(engine).step if is_sqlite else _nothing_to_tidy
+        database = SqlDatabase(engine, register_group, readers=readers, tidy=tidy, observe=observe)
         return SqlSeriesStore(database, clock)
+
+
+def _nothing_to_tidy() -> bool:
+    """PostgreSQL has processes of its own for that."""
+    return False
 
 
 def upgrade_database(database_url: str) -> None:

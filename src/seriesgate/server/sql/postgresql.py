@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic_core import from_json
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import QueuePool
 
@@ -50,6 +51,7 @@ def postgresql_engine(url: URL, *, connections: int) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT, "application_name": "seriesgate"},
         json_serializer=json_text,
+        json_deserializer=from_json,
         hide_parameters=True,  # an error's text must not name the patient
     )
     event.listen(engine, "connect", _set_up)

@@ -43,6 +43,8 @@ def upgrade(engine: Engine, now: datetime) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":  # SQLite's transaction is a lock already
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
+            # An index of many million rows takes longer than any query may.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
         config = _config()
         config.attributes.update(connection=connection, now=now)
         current = _known_revision(connection)

@@ -17,6 +17,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pydantic_core import from_json
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy.pool import QueuePool
 
@@ -66,6 +67,7 @@ def sqlite_engine(path: Path, *, busy_timeout: float = 5.0) -> Engine:
         pool_reset_on_return=None,  # a transaction ends by itself, always
         connect_args={"timeout": busy_timeout, "check_same_thread": False},
         json_serializer=json_text,
+        json_deserializer=from_json,
         hide_parameters=True,  # an error's text must not name the patient
     )
     event.listen(engine, "connect", _set_up)

@@ -109,6 +109,7 @@ gateways = Table(
 # What series are found and sorted by, apart from the rows that people look at: small, so that a
 # walk through it is quick. ReceivedAt never changes. Each index ends with the order of the list.
 _NEWEST = ("ReceivedAt", "SeriesInstanceUID")
+_LIMITS = ("ModalityKey", "GatewayKey")
 series_index = Table(
     "series_index",
     metadata,
@@ -128,19 +129,19 @@ series_index = Table(
     Column("SearchText", BinaryText, nullable=False),
     # The how-manieth series this is: how the index of texts names it (see text_index).
     Column("Number", BigInteger, nullable=False, server_default="0"),
-    # What stands behind is read from the index alone: the sums of a study or patient, and the
-    # studies of a modality.
+    # What stands behind is read from the index alone: the sums of a study or patient, the studies
+    # of a modality, and what a list in another order is often limited to.
     Index(
         "ix_series_index_study", "StudyInstanceUID", *_NEWEST, "ModalityKey", "InstancesInSeries"
     ),
     Index("ix_series_index_patient", "PatientKey", *_NEWEST, "FirstOfStudy", "InstancesInSeries"),
-    Index("ix_series_index_name", "NameKey", *_NEWEST),
+    Index("ix_series_index_name", "NameKey", *_NEWEST, *_LIMITS),
     Index("ix_series_index_accession", "AccessionKey", *_NEWEST),
-    Index("ix_series_index_study_date", "StudyDateKey", *_NEWEST),
+    Index("ix_series_index_study_date", "StudyDateKey", *_NEWEST, *_LIMITS),
     Index("ix_series_index_gateway", "GatewayKey", *_NEWEST),
     Index("ix_series_index_gateway_modality", "GatewayKey", "ModalityKey", *_NEWEST),
     Index("ix_series_index_modality", "ModalityKey", *_NEWEST, "StudyInstanceUID"),
-    Index("ix_series_index_instances", "InstancesInSeries", *_NEWEST),
+    Index("ix_series_index_instances", "InstancesInSeries", *_NEWEST, *_LIMITS),
     Index("ix_series_index_number", "Number", unique=True),
     sqlite_with_rowid=False,
 )

@@ -7,6 +7,7 @@ their `Number` in `series_index`; whether they do is for the query to try.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -16,7 +17,7 @@ from seriesgate.server.registry.store import DatabaseUnusable
 from seriesgate.server.sql.prepared import Prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -26,18 +27,21 @@ _TRIGRAM = 3
 _MOST_TRIGRAMS = 24
 _SIGN = 2**31
 
+# What was written lately waits in a list, in KB, that every search reads as a whole.
+_CREATE_TRIGRAMS = """CREATE INDEX ix_series_text_trigrams ON series_text
+    USING gin ("Trigrams") WITH (gin_pending_list_limit = 256)"""
 _CREATE = {
     "sqlite": (
         # Without a copy of the texts, and without the places of the trigrams in them.
         """CREATE VIRTUAL TABLE series_text USING fts5(
             Text, content='', detail=none, columnsize=0, tokenize='trigram case_sensitive 1'
         )""",
+        # Parts of it are merged when there is nothing else to do (see sql.sqlite_upkeep).
+        "INSERT INTO series_text (series_text, rank) VALUES ('automerge', 0)",
     ),
     "postgresql": (
         'CREATE TABLE series_text ("Number" BIGINT PRIMARY KEY, "Trigrams" INTEGER[] NOT NULL)',
-        # What was written lately waits in a list, in KB, that every search reads as a whole.
-        """CREATE INDEX ix_series_text_trigrams ON series_text
-            USING gin ("Trigrams") WITH (gin_pending_list_limit = 256)""",
+        _CREATE_TRIGRAMS,
     ),
 }
 _ADD = {
@@ -47,6 +51,8 @@ _ADD = {
 _FTS5_REMOVE = text(
     "INSERT INTO series_text (series_text, rowid, Text) VALUES ('delete', :number, :entry)"
 )
+# So many pages: a millisecond.
+_FTS5_MERGE = "INSERT INTO series_text (series_text, rank) VALUES ('merge', 16)"
 _REPLACE_TRIGRAMS = text('UPDATE series_text SET "Trigrams" = :entry WHERE "Number" = :number')
 
 
@@ -56,6 +62,22 @@ def create_text_index(connection: Connection) -> None:
         _require_trigrams(connection)
     for statement in _CREATE[connection.dialect.name]:
         connection.exec_driver_sql(statement)
+
+
+def drop_text_index(connection: Connection) -> None:
+    """Remove it with all that is in it."""
+    connection.exec_driver_sql(f"DROP TABLE {TEXT_INDEX}")
+
+
+@contextmanager
+def filling(connection: Connection) -> Iterator[None]:
+    """Within this block many texts are added: PostgreSQL sorts them at its end, all at once."""
+    is_postgresql = connection.dialect.name == "postgresql"
+    if is_postgresql:
+        connection.exec_driver_sql("DROP INDEX ix_series_text_trigrams")
+    yield
+    if is_postgresql:
+        connection.exec_driver_sql(_CREATE_TRIGRAMS)
 
 
 def add_texts(connection: Connection, texts: Mapping[int, str]) -> None:
@@ -74,6 +96,22 @@ def replace_text(connection: Connection, number: int, before: str, after: str) -
         _ADD[dialect].run(connection, entry)
     else:
         connection.execute(_REPLACE_TRIGRAMS, entry)
+
+
+def merge_texts(connection: Connection) -> bool:
+    """Merge a few pages of SQLite's index; return whether there was anything to merge.
+
+    Each transaction adds a part to the index, and a search looks into all parts.
+    """
+    before = _total_changes(connection)
+    connection.exec_driver_sql(_FTS5_MERGE)
+    # What it writes in any case is one row at most (its documentation, 6.8).
+    return _total_changes(connection) - before > 1
+
+
+def _total_changes(connection: Connection) -> int:
+    changes: int = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
+    return changes
 
 
 def numbers_with(dialect: str, texts: Iterable[str]) -> Select[Any] | None:

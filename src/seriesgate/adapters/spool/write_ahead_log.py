@@ -146,7 +146,9 @@ class WriteAheadLog:
             self._state.notify_all()
             self._state.wait_for(lambda: not self._is_checkpointing)
             for segment in self._segments:
-                segment.close()
+                # A write that is under way must not meet another file under the same number.
+                if all(entry.is_named or entry.is_void for entry in segment.entries):
+                    segment.close()
             self._segments = []
 
     def _segment(self, folder: str, path: str, size: int) -> Segment | None:

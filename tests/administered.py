@@ -105,7 +105,8 @@ class AdministeredGateway:
         """Have an instance stored and counted."""
         received = instance(sop, series)
         self.spool.add(received)
-        self.intake.count(received, KeptAs.NEW, held=False)
+        self.intake.hold(series)
+        self.intake.count(received, KeptAs.NEW)
 
     def bury(self, series: str) -> Delivery:
         """Record a series of two instances whose delivery is a dead letter."""

@@ -81,7 +81,7 @@ class Fault(Enum):
 
     def applies_to(self, operation: str) -> bool:
         """Return whether the operation can fail so. Those of the journal begin with its name."""
-        if self is Fault.KILL or operation in {"written", "publish", "answer"}:
+        if self is Fault.KILL or operation in {"written", "publish", "answer", "answered"}:
             return self is Fault.KILL
         if operation.startswith("journal."):
             is_write = operation.removeprefix("journal.") in WRITES
@@ -405,11 +405,14 @@ class Gateway:
             return False
         outcome = reception.finish()
         ledger.unanswered -= 1
-        if isinstance(outcome, Stored):
-            ledger.acknowledged[series].add(copy)
-            return True
-        ledger.refused += 1
-        return False
+        if not isinstance(outcome, Stored):
+            ledger.refused += 1
+            return False
+        ledger.acknowledged[series].add(copy)
+        # The process may die between the answer and the count.
+        self.process.step("answered")
+        reception.answered()
+        return True
 
     async def advance(self, seconds: float) -> None:
         """Let time pass. Raises ProcessDied, or what the gateway has stopped with."""

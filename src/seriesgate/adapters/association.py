@@ -253,9 +253,12 @@ class Association:
             case DataSetFragment() | StoreRequested() | StoreInterrupted():
                 self._store.handle(event, self._peer)
             case DataSetEnded():
-                self._store.handle(event, self._peer)
-                # At once: a sender that runs ahead has more in the buffer.
-                self._flush()
+                try:
+                    self._store.handle(event, self._peer)
+                    # At once: a sender that runs ahead has more in the buffer.
+                    self._flush()
+                finally:
+                    self._store.answered()
             case AssociationRequested(request):
                 self._peer = Peer(self.peer_host, printable(request.calling_ae_title))
                 self._announced_pdu = request.user_information.max_pdu_length

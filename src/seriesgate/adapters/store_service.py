@@ -12,7 +12,7 @@ import traceback
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.intake import RefusalReason, Refused, Stored, StoreOutcome
+from seriesgate.gateway.intake import RefusalReason, Refused, Stored
 from seriesgate.gateway.ports import StoreRequest
 from seriesgate.upper_layer.dimse import StoreStatus
 from seriesgate.upper_layer.events import (
@@ -60,6 +60,8 @@ class StoreService:
         self._acceptor = acceptor
         self._not_success = not_success
         self._reception: InstanceReception | None = None
+        # The one whose response is given to the acceptor, and not known to be sent.
+        self._responded: InstanceReception | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -75,7 +77,7 @@ class StoreService:
                         self._reception.write(data)
                 case DataSetEnded():
                     if self._reception is not None:
-                        self._answer(self._reception.finish())
+                        self._answer(self._reception)
                 case StoreRequested():
                     self._reception = self._receiver.begin(
                         StoreRequest(
@@ -93,6 +95,12 @@ class StoreService:
             self.abandon()
             self._respond("failed", StoreStatus.PROCESSING_FAILURE, "Internal error")
 
+    def answered(self) -> None:
+        """Say that the last response has been sent, or can't be: what was stored is counted now."""
+        responded, self._responded = self._responded, None
+        if responded is not None:
+            responded.answered()
+
     def abandon(self) -> None:
         """Forget the instance under way, if there is one."""
         reception, self._reception = self._reception, None
@@ -100,8 +108,9 @@ class StoreService:
             self.outcomes["incomplete"] += 1
             reception.abandon()
 
-    def _answer(self, outcome: StoreOutcome) -> None:
-        self._reception = None
+    def _answer(self, reception: InstanceReception) -> None:
+        outcome = reception.finish()
+        self._reception, self._responded = None, reception
         match outcome:
             case Stored(matches_request=True):
                 self._respond("stored", _SUCCESS)

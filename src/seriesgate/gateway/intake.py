@@ -62,7 +62,10 @@ class InstanceReception(Protocol):
         """Take the next fragment of the data set. Never raises for what the peer sent."""
 
     def finish(self) -> StoreOutcome:
-        """The data set has ended: store the instance, or say why not."""
+        """The data set has ended: store the instance, or say why not. `answered` must follow."""
+
+    def answered(self) -> None:
+        """The peer has been told the outcome, or can't be any more: count what was stored."""
 
     def abandon(self) -> None:
         """The data set will never end: forget the instance."""
@@ -120,7 +123,7 @@ class Intake:
         """
         count = 0
         for instance in self._spool.recover():
-            self._observe(instance, held=False)
+            self._observe(instance)
             count += 1
         with self._lock:
             self._collector.restart_quiet_periods(self._clock.monotonic())
@@ -150,9 +153,9 @@ class Intake:
             self._collector.let_go(series_instance_uid)
         self._wake_closer()
 
-    def count(self, instance: Instance, kept_as: KeptAs, *, held: bool) -> None:
-        """Give a stored instance to the collector."""
-        is_first = self._observe(instance, held=held, kept_as=kept_as)
+    def count(self, instance: Instance, kept_as: KeptAs) -> None:
+        """Give a stored instance, whose series is held for it, to the collector."""
+        is_first = self._observe(instance, kept_as)
         if is_first:
             self._wake_closer()
 
@@ -202,11 +205,14 @@ class Intake:
         with self._lock:
             return self._collector.progress(limit)
 
-    def _observe(self, instance: Instance, *, held: bool, kept_as: KeptAs | None = None) -> bool:
-        """Count an instance; return whether it is the first that a closer does not know of."""
+    def _observe(self, instance: Instance, kept_as: KeptAs | None = None) -> bool:
+        """Count an instance; return whether it is the first that a closer does not know of.
+
+        One that was received in this run says how it was kept, and is held.
+        """
         was_failing = False
         with self._lock:
-            self._collector.observe(instance, self._clock.monotonic(), held=held)
+            self._collector.observe(instance, self._clock.monotonic(), held=kept_as is not None)
             if kept_as is not None:
                 was_failing, self._is_failing = self._is_failing, False
                 self._totals.bytes_received += instance.size
@@ -226,7 +232,11 @@ def _instance_count(closed: Iterable[CollectedSeries]) -> int:
 
 
 class _Reception:
-    """One instance under way, on the thread of its association."""
+    """One instance under way, on the thread of its association.
+
+    What is stored is counted once the peer has its answer, while that makes ready to send the next
+    one. Until then the series is held open, and what dies in between is counted by the next start.
+    """
 
     def __init__(
         self,
@@ -242,6 +252,7 @@ class _Reception:
         self._scanner = scanner_for(request.transfer_syntax_uid)
         self._header: InstanceHeader | None = None
         self._refused: Refused | None = None
+        self._kept_as: KeptAs | None = None
         try:
             self._file = spool.create(request)
         except SpoolUnavailable as error:
@@ -253,9 +264,9 @@ class _Reception:
         try:
             self._file.write(fragment)
             if self._header is None:
-                self._header = self._scanner.feed(fragment)
-                if self._header is not None:
-                    self._intake.hold(self._header.series_instance_uid)
+                header = self._scanner.feed(fragment)
+                if header is not None:
+                    self._hold(header)
         except (SpoolUnavailable, HeaderUnreadable) as error:
             self._refuse(error)
 
@@ -263,24 +274,33 @@ class _Reception:
         if self._refused is not None:
             return self._refused
         try:
-            header = self._header or self._scanner.finish()
-            kept_as = self._file.keep(header)
+            header = self._header or self._hold(self._scanner.finish())
+            self._kept_as = self._file.keep(header)
         except (SpoolUnavailable, HeaderUnreadable) as error:
             return self._refuse(error)
+        return Stored(matches_request=self._matches(header))
+
+    def answered(self) -> None:
+        if self._header is None or self._kept_as is None:
+            return
         instance = Instance(
-            header,
+            self._header,
             self._request.calling_ae_title,
             self._file.size,
             self._clock.utcnow(),
             self._file.digest,
             calling_host=self._request.calling_host,
         )
-        self._intake.count(instance, kept_as, held=self._header is not None)
-        return Stored(matches_request=self._matches(header))
+        self._intake.count(instance, self._kept_as)
 
     def abandon(self) -> None:
         if self._refused is None:
             self._drop()
+
+    def _hold(self, header: InstanceHeader) -> InstanceHeader:
+        self._intake.hold(header.series_instance_uid)
+        self._header = header
+        return header
 
     def _matches(self, header: InstanceHeader) -> bool:
         request = self._request

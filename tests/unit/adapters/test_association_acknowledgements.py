@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from typing import TYPE_CHECKING, cast
@@ -23,7 +24,10 @@ COMMAND, DATA = wire.command_pdu(wire.c_store_rq()), wire.data_pdu(bytes(100))
 
 
 class Receiver:
-    """Stores everything."""
+    """Stores everything; `told` gets what it is told at the end of each instance."""
+
+    def __init__(self, told: list[str] | None = None) -> None:
+        self._told = [] if told is None else told
 
     def begin(self, _request: StoreRequest) -> Receiver:
         return self
@@ -32,7 +36,11 @@ class Receiver:
         pass
 
     def finish(self) -> Stored:
+        self._told.append("store")
         return Stored()
+
+    def answered(self) -> None:
+        self._told.append("count")
 
     def abandon(self) -> None:
         pass
@@ -59,11 +67,15 @@ class Owner:
 
 
 class ScriptedSocket:
-    """Receives the given pieces, then the end, and notes what is done with it."""
+    """Receives the given pieces, then the end, and notes what is done with it.
 
-    def __init__(self, pieces: list[bytes]) -> None:
+    The peer takes so many `answers`, then it is gone.
+    """
+
+    def __init__(self, pieces: list[bytes], *, answers: int = 99) -> None:
         self.done: list[str] = []
         self._pieces = iter(pieces)
+        self._answers_left = answers
 
     def recv_into(self, buffer: memoryview) -> int:
         piece = next(self._pieces, b"")
@@ -74,6 +86,9 @@ class ScriptedSocket:
         return len(piece)
 
     def sendall(self, _data: bytes) -> None:
+        if not self._answers_left:
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+        self._answers_left -= 1
         self.done.append("answer")
 
     def setsockopt(self, level: int, option: int, value: int | bytes) -> None:
@@ -86,14 +101,16 @@ class ScriptedSocket:
         pass
 
 
-def associated(connection: ScriptedSocket, *, wants_trial: bool = False) -> Association:
+def associated(
+    connection: ScriptedSocket, receiver: Receiver | None = None, *, wants_trial: bool = False
+) -> Association:
     """Return an association whose peer has said all that the socket is scripted for."""
     ended = threading.Event()
     association = Association(
         cast("socket.socket", connection),
         "192.0.2.1",
         POLICY,
-        cast("InstanceReceiver", Receiver()),
+        cast("InstanceReceiver", receiver or Receiver()),
         None,
         cast("AssociationOwner", Owner(ended, wants_trial=wants_trial)),
     )
@@ -133,6 +150,19 @@ def test_every_piece_is_acknowledged_by_an_answer_or_at_once():
 def test_answer_acknowledges_the_beginning_of_the_next_message_too():
     expected = ["receive", "answer", "receive", "answer"]
     assert done_with(COMMAND + DATA + COMMAND, DATA) == expected
+
+
+def test_instance_is_counted_after_its_answer():
+    connection = ScriptedSocket([wire.associate_rq(), COMMAND + DATA, wire.A_RELEASE_RQ])
+    associated(connection, Receiver(connection.done))
+    assert connection.done[2:-3] == ["receive", "store", "answer", "count"]
+
+
+def test_instance_is_counted_when_its_answer_cannot_be_sent():
+    told: list[str] = []
+    connection = ScriptedSocket([wire.associate_rq(), COMMAND + DATA], answers=1)
+    associated(connection, Receiver(told))
+    assert told == ["store", "count"]
 
 
 def test_traffic_has_bytes_and_the_lengths_of_pdus():

@@ -84,7 +84,8 @@ class Bench:
         stored = instance(sop, series, at=self.clock.utcnow(), **attributes)
         stored = stored._replace(calling_host=calling_host)
         self.spool.add(stored)
-        self.intake.count(stored, KeptAs.NEW, held=False)
+        self.intake.hold(series)
+        self.intake.count(stored, KeptAs.NEW)
 
     def settle(self, failure=None):
         self.journal.settle(

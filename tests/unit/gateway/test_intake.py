@@ -52,6 +52,13 @@ class Bench:
         return self.intake.begin(StoreRequest("MODALITY", "1.2.840.10008.1.2.1", sop_class, sop))
 
 
+def finish(reception):
+    """Let the data set end, and the peer have its answer."""
+    outcome = reception.finish()
+    reception.answered()
+    return outcome
+
+
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
@@ -61,30 +68,47 @@ def test_instance_is_stored_then_counted(bench):
     reception = bench.begin()
     reception.write(b"abc")
     reception.write(b"de")
-    assert reception.finish() == Stored()
+    assert finish(reception) == Stored()
     assert bench.intake.open_counts() == (1, 1)
     (stored,) = bench.spool.files.values()
     assert stored.size == 5
     assert stored.calling_ae_title == "MODALITY"
 
 
+@pytest.mark.parametrize("after", [1, 5])
+def test_instance_is_counted_once_the_peer_has_its_answer_and_held_until_then(bench, after):
+    bench.scanner.after = after
+    reception = bench.begin()
+    reception.write(b"abc")
+    assert reception.finish() == Stored()
+    assert bench.spool.uids() == [("1.2", "1.1")]
+    bench.clock.now += 100
+    assert bench.intake.close_quiet() == []
+    assert bench.totals.instances_stored == 0
+    reception.answered()
+    assert bench.totals.instances_stored == 1
+    bench.clock.now += 1
+    (closed,) = bench.intake.close_quiet()
+    assert list(closed.instances) == ["1.1"]
+
+
 def test_instance_in_flight_holds_its_series_open(bench):
     first = bench.begin()
     first.write(b"abc")
-    first.finish()
+    finish(first)
     second = bench.begin("1.9")
     second.write(b"a")
     bench.clock.now += 100
     assert bench.intake.next_deadline() is None
     assert bench.intake.close_quiet() == []
-    second.finish()
+    finish(second)
     assert bench.intake.next_deadline() == bench.clock.now + 1.0
 
 
 def test_abandoned_instance_lets_its_series_close_and_wakes_the_closer(bench):
     first = bench.begin()
     first.write(b"abc")
-    first.finish()
+    finish(first)
     second = bench.begin("1.9")
     second.write(b"a")
     bench.clock.now += 100
@@ -108,7 +132,7 @@ def test_header_found_only_at_the_end_is_enough(bench):
     bench.scanner.after = 5
     reception = bench.begin()
     reception.write(b"a")
-    assert reception.finish() == Stored()
+    assert finish(reception) == Stored()
     assert bench.intake.open_counts() == (1, 1)
     assert bench.intake.next_deadline() == bench.clock.now + 1.0
 
@@ -120,7 +144,7 @@ def test_data_set_without_a_series_is_refused(bench, after):
     reception = bench.begin()
     reception.write(b"abc")
     reception.write(b"abc")
-    outcome = reception.finish()
+    outcome = finish(reception)
     assert outcome == Refused(RefusalReason.CANNOT_UNDERSTAND, "no Series Instance UID")
     assert bench.spool.files == {}
 
@@ -132,7 +156,7 @@ def test_full_spool_refuses_the_instance_and_nothing_stays_open(bench, step):
     bench.spool.full = step in {"create", "write"}
     reception.write(b"abc")
     bench.spool.full = True
-    outcome = reception.finish()
+    outcome = finish(reception)
     assert isinstance(outcome, Refused)
     assert outcome.reason is RefusalReason.OUT_OF_RESOURCES
     assert bench.intake.open_counts() == (0, 0)
@@ -143,7 +167,7 @@ def test_full_spool_refuses_the_instance_and_nothing_stays_open(bench, step):
     bench.spool.full = False
     again = bench.begin()
     again.write(b"abc")
-    assert again.finish() == Stored()
+    assert finish(again) == Stored()
     assert bench.intake.has_room()
     assert not bench.intake.is_failing()
 
@@ -155,7 +179,7 @@ def test_full_spool_refuses_the_instance_and_nothing_stays_open(bench, step):
 def test_mismatch_between_command_and_data_set_is_said(bench, sop, sop_class, matches):
     reception = bench.begin(sop, sop_class)
     reception.write(b"abc")
-    assert reception.finish() == Stored(matches_request=matches)
+    assert finish(reception) == Stored(matches_request=matches)
     assert bench.spool.uids() == [("1.2", "1.1")]
 
 
@@ -163,7 +187,7 @@ def test_conflicting_instance_is_kept_and_flagged(bench):
     for content in (b"one", b"two", b"one"):
         reception = bench.begin()
         reception.write(content)
-        assert reception.finish() == Stored()
+        assert finish(reception) == Stored()
     bench.clock.now += 1
     (closed,) = bench.intake.close_quiet()
     assert list(closed.instances) == ["1.1"]
@@ -178,21 +202,21 @@ def test_closer_is_woken_only_when_there_was_no_deadline(bench):
     for _ in range(3):
         reception = bench.begin()
         reception.write(b"abc")
-        reception.finish()
+        finish(reception)
     assert bench.wakes == 1
     bench.clock.now += 1
     bench.intake.close_quiet()
     assert bench.intake.next_deadline() is None
     reception = bench.begin()
     reception.write(b"abc")
-    reception.finish()
+    finish(reception)
     assert bench.wakes == 2
 
 
 def test_restart_rebuilds_open_series_with_a_fresh_quiet_period(bench):
     reception = bench.begin()
     reception.write(b"abc")
-    reception.finish()
+    finish(reception)
     clock = FakeClock()
     clock.now = 5.0
     restarted = Intake(

@@ -17,6 +17,8 @@ from bench.programs import BenchmarkError
 # Where a synced file is no safer than any other.
 _VOLATILE = {"tmpfs", "ramfs"}
 _SYNCS = 50
+# Of a full run, all smaller files together take a few gigabytes.
+_LARGE = 64 * 1024
 _PROGRAMS = ("storescu", "storescp", "Orthanc")
 
 
@@ -66,6 +68,17 @@ def spread_folders(folder: Path) -> None:
     """
     if not has_journal(folder):
         subprocess.run(["chattr", "+T", str(folder)], check=True)
+
+
+def give_back_space(folder: Path) -> None:
+    """Empty the large files below `folder`, and leave all of them there.
+
+    Where `spread_folders` is needed, files that were removed slow down those who make new ones;
+    what is only emptied does not.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.is_symlink() and path.stat().st_size >= _LARGE:
+            os.truncate(path, 0)
 
 
 def file_system(folder: Path) -> str:

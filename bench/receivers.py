@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,27 +76,29 @@ class Run:
                         self._storescu(workload, NETWORK_RECEIVERS, ends)
 
     def _storescu(self, workload: Workload, receivers: Sequence[Receiver], ends: Ends) -> None:
-        with tempfile.TemporaryDirectory(dir=self._folder) as name:
-            folder = Path(name)
-            groups = [
-                write_series(folder / str(n), workload.instances, workload.kilobytes)
-                for n in range(workload.associations)
-            ]
+        folder = self._new_folder()
+        groups = [
+            write_series(folder / str(n), workload.instances, workload.kilobytes)
+            for n in range(workload.associations)
+        ]
 
-            def sender_for(receiver: Receiver) -> Sender:
-                count = workload.instances_for(receiver)
-                own = [paths[:count] for paths in groups]
-                return Storescu(ends.sender, own, folder, no_delay=workload.no_delay)
+        def sender_for(receiver: Receiver) -> Sender:
+            count = workload.instances_for(receiver)
+            own = [paths[:count] for paths in groups]
+            return Storescu(ends.sender, own, folder, no_delay=workload.no_delay)
 
-            self._rounds(workload, receivers, ends, sender_for)
+        self._rounds(workload, receivers, ends, sender_for)
 
     def _pacs(self) -> None:
         workload = self._scaled(PACS)
-        with tempfile.TemporaryDirectory(dir=self._folder) as name, ExitStack() as stack:
-            folder = Path(name)
-            pacs = stack.enter_context(running_pacs(folder))
+        folder = self._new_folder()
+        with running_pacs(folder) as pacs:
             pacs.hold(write_series(folder / "series", workload.instances, workload.kilobytes))
             self._rounds(workload, PACS_RECEIVERS, LOOPBACK, lambda _: pacs)
+
+    def _new_folder(self) -> Path:
+        """Make a folder that stays until the end: what is removed can slow down what follows."""
+        return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _rounds(
         self,
@@ -119,16 +120,16 @@ class Run:
         self, workload: Workload, receiver: Receiver, ends: Ends, sender: Sender
     ) -> Sample:
         count = workload.instances_for(receiver) * workload.associations
-        with tempfile.TemporaryDirectory(dir=self._folder) as name:
-            folder = Path(name)
-            # What was written before must not be written back during the measurement.
-            os.sync()
-            job = Job(ends.receiver, folder, workload.associations, workload.no_delay)
-            with receiver.listening(job) as listening:
-                before = listening.program.usage()
-                seconds = sender.send(ends.receiver.host, listening.port)
-                after = listening.program.usage()
-            stored = receiver.stored(folder)
+        folder = self._new_folder()
+        # What was written before must not be written back during the measurement.
+        os.sync()
+        job = Job(ends.receiver, folder, workload.associations, workload.no_delay)
+        with receiver.listening(job) as listening:
+            before = listening.program.usage()
+            seconds = sender.send(ends.receiver.host, listening.port)
+            after = listening.program.usage()
+        stored = receiver.stored(folder)
+        machine.give_back_space(folder)
         if stored != count:
             raise BenchmarkError(f"{receiver.name} stored {stored} instances of {count}")
         return Sample(

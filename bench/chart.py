@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from bench.peers import FLOOR, ORTHANC, POWER, PROCESS, PYNETDICOM, STORESCP, TUNED_STORESCP
+from bench.peers import (
+    DURABLE_FLOOR,
+    FLOOR,
+    ORTHANC,
+    POWER,
+    PROCESS,
+    PYNETDICOM,
+    STORESCP,
+    TUNED_STORESCP,
+)
 from bench.targets import number
 from bench.workloads import DEFAULT_SMALL, NETWORK_SIZES, PACS, network_workload
 
@@ -17,7 +26,7 @@ if TYPE_CHECKING:
     from bench.results import Results
 
 _WIDTH = 980
-_HEIGHT = 430
+_HEIGHT = 500
 _ROW = 26
 _MTU = 1500
 # Per receiver: a style class, and its colour on a light and on a dark page.
@@ -29,6 +38,7 @@ _STYLES = {
     ORTHANC.name: ("orthanc", "#9a6700", "#d29922"),
     PYNETDICOM.name: ("pynetdicom", "#8250df", "#d2a8ff"),
     FLOOR.name: ("floor", "#6e7781", "#8b949e"),
+    DURABLE_FLOOR.name: ("durable-floor", "#424a53", "#b1bac4"),
 }
 
 

@@ -1,9 +1,11 @@
 """The floor: a receiver that understands nothing but where a message ends.
 
 It takes every presentation context, writes what comes into a file per message as it comes, and
-answers each with the same C-STORE-RSP. No receiver in the same language can do less.
+answers each with the same C-STORE-RSP. No receiver in the same language can do less. With --durable
+each message is also written to a file that has its size already, and is on the disk when that write
+returns: no sync is cheaper.
 
-    python -m bench.floor HOST PORT FOLDER
+    python -m bench.floor HOST PORT FOLDER [--durable]
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import socket
 import struct
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +32,8 @@ _IS_COMMAND = 1
 _IS_LAST = 2
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 _numbers = itertools.count()
+_LOG_SIZE = 64 * 1024 * 1024
+_LOG_PLACE = 1024 * 1024
 
 
 class _Stream(io.RawIOBase):
@@ -47,11 +52,27 @@ class _Stream(io.RawIOBase):
         return count
 
 
-def serve(connection: socket.socket, folder: str) -> None:
+class _Log:
+    """A file of a fixed size, each of whose writes is durable."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("wb") as file:
+            file.writelines(bytes(_LOG_PLACE) for _ in range(_LOG_SIZE // _LOG_PLACE))
+            file.flush()
+            os.fsync(file.fileno())
+        self._fd = os.open(path, os.O_WRONLY | os.O_DSYNC)
+        self._places = itertools.cycle(range(0, _LOG_SIZE, _LOG_PLACE))
+
+    def append(self, content: bytes) -> None:
+        os.pwrite(self._fd, content, next(self._places))
+
+
+def serve(connection: socket.socket, folder: str, log: _Log | None = None) -> None:
     """Take messages until the association is released or the connection ends."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream = io.BufferedReader(_Stream(connection), _BUFFER)
     file = -1
+    parts: list[memoryview] = []
     response = b""
     while header := stream.read(6):
         pdu_type, length = struct.unpack(">BxI", header)
@@ -64,9 +85,15 @@ def serve(connection: socket.socket, folder: str) -> None:
                 response = _store_response(body)
                 file = os.open(f"{folder}/{next(_numbers)}", _NEW_FILE, 0o600)
                 continue
-            os.write(file, memoryview(body)[6:])
+            part = memoryview(body)[6:]
+            os.write(file, part)
+            if log is not None:
+                parts.append(part)
             if control & _IS_LAST:
                 os.close(file)
+                if log is not None:
+                    log.append(b"".join(parts))
+                    parts.clear()
                 connection.sendall(response)
         else:
             connection.sendall(_RELEASE_RP)
@@ -113,11 +140,12 @@ def _store_response(command: bytes) -> bytes:
 
 
 def main() -> None:
-    host, port, folder = sys.argv[1:]
+    host, port, folder, *options = sys.argv[1:]
+    log = _Log(Path(f"{folder}.log")) if options == ["--durable"] else None
     with socket.create_server((host, int(port)), backlog=64) as listener:
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=serve, args=(connection, folder), daemon=True).start()
+            threading.Thread(target=serve, args=(connection, folder, log), daemon=True).start()
 
 
 if __name__ == "__main__":

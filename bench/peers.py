@@ -133,12 +133,14 @@ class Orthanc(_OneProgram):
 
 @dataclass(frozen=True)
 class PythonReceiver(_OneProgram):
-    """A module that is started with HOST PORT FOLDER and makes a file of each instance."""
+    """A module that is started with HOST PORT FOLDER, and makes a file of each instance."""
 
     module: str = field(kw_only=True)
+    options: tuple[str, ...] = ()
 
     def _command(self, job: Job, port: int, storage: Path) -> list[str | Path]:
-        return [sys.executable, "-m", self.module, job.site.host, str(port), storage]
+        where: list[str | Path] = [job.site.host, str(port), storage]
+        return [sys.executable, "-m", self.module, *where, *self.options]
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,9 @@ class Seriesgate:
 POWER = Seriesgate("seriesgate", "power")
 PROCESS = Seriesgate("seriesgate, process", "process")
 FLOOR = PythonReceiver("floor", stalls=False, module="bench.floor")
+DURABLE_FLOOR = PythonReceiver(
+    "floor, durable", stalls=False, module="bench.floor", options=("--durable",)
+)
 STORESCP = Storescp("DCMTK storescp", stalls=True)
 TUNED_STORESCP = Storescp(
     "DCMTK storescp, tuned",

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.chart import chart
-from bench.peers import FLOOR, ORTHANC, POWER, PROCESS, PYNETDICOM, STORESCP, TUNED_STORESCP
+from bench.peers import (
+    DURABLE_FLOOR,
+    FLOOR,
+    ORTHANC,
+    POWER,
+    PROCESS,
+    PYNETDICOM,
+    STORESCP,
+    TUNED_STORESCP,
+)
 from bench.results import Results
 from bench.targets import number, verdicts
 from bench.workloads import (
@@ -32,7 +41,11 @@ if TYPE_CHECKING:
     from bench.results import Summary
 
 _ORDER = [
-    each.name for each in (POWER, PROCESS, STORESCP, TUNED_STORESCP, ORTHANC, PYNETDICOM, FLOOR)
+    each.name
+    for each in (
+        *(POWER, PROCESS, STORESCP, TUNED_STORESCP, ORTHANC, PYNETDICOM),
+        *(FLOOR, DURABLE_FLOOR),
+    )
 ]
 _TABLES = {
     "Orthanc sends a series": {PACS: "10 KB"},
@@ -69,8 +82,9 @@ _METHOD = f"""\
   number ends the run.
 - The instances are MR images with complete headers, explicit VR little endian, each with UIDs of
   its own. `storescu` has its default options.
-- **{POWER.name}** has `durability = "power"`: each instance is synced to the disk, with its folder,
-  before it is acknowledged. **{PROCESS.name}** has `durability = "process"`, the promise that
+- **{POWER.name}** has `durability = "power"`: each instance is on the disk before it is
+  acknowledged, in the write-ahead log up to 64 KB, beyond that in its file, synced with the folder.
+  **{PROCESS.name}** has `durability = "process"`, the promise that
   DCMTK and pynetdicom make; Orthanc syncs too. Both collect, close and report series to a real
   `seriesgate server` on the same machine while they receive.
 - **{STORESCP.name}** has its default options, and `--fork` for several associations.
@@ -80,6 +94,8 @@ _METHOD = f"""\
   data set go to the file undecoded.
 - **{FLOOR.name}** understands nothing: it finds the end of each message, writes what came into a
   file and answers with a constant. It is how fast a receiver in Python can be on this machine.
+  **{DURABLE_FLOOR.name}** also writes each message to a file that has its size already, with a
+  write that returns when the disk has it: the cheapest way to survive a loss of power.
 - "Without Nagle's algorithm" is `TCP_NODELAY=1` in the environment of sender and receiver: DCMTK
   and programs built on it read it. Receivers that stall without it get
   fewer instances.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.peers import (
+    DURABLE_FLOOR,
     FLOOR,
     ORTHANC,
     POWER,
@@ -21,11 +22,12 @@ LOOPBACK_RECEIVERS: tuple[Receiver, ...] = (
     POWER,
     ORTHANC,
     FLOOR,
+    DURABLE_FLOOR,
     TUNED_STORESCP,
     PYNETDICOM,
 )
 NETWORK_RECEIVERS: tuple[Receiver, ...] = (PROCESS, STORESCP, POWER, ORTHANC, FLOOR, PYNETDICOM)
-PACS_RECEIVERS: tuple[Receiver, ...] = (PROCESS, PYNETDICOM, POWER)
+PACS_RECEIVERS: tuple[Receiver, ...] = (PROCESS, PYNETDICOM, POWER, FLOOR, DURABLE_FLOOR)
 
 MTUS = (1500, 9000)
 NETWORK_SIZES = (2, 10, 34, 64, 133, 512)

@@ -237,7 +237,7 @@ def encode_response(
     The affected UIDs go back byte for byte as received (some peers need their padding), and are
     left out when the request had none. `error_comment` (0000,0902) must pass `is_error_comment`.
     """
-    parts = [b""]
+    parts = []
     if request.affected_sop_class_uid:
         parts.append(_element(_AFFECTED_SOP_CLASS_UID, request.affected_sop_class_uid))
     parts.append(
@@ -253,8 +253,8 @@ def encode_response(
         parts.append(_element(_ERROR_COMMENT, text + b" " * (len(text) % 2)))
     if request.affected_sop_instance_uid:
         parts.append(_element(_AFFECTED_SOP_INSTANCE_UID, request.affected_sop_instance_uid))
-    parts[0] = _GROUP_LENGTH.pack(0x0000, 4, sum(map(len, parts)))
-    return b"".join(parts)
+    elements = b"".join(parts)
+    return _GROUP_LENGTH.pack(0x0000, 4, len(elements)) + elements
 
 
 def _element(tag: int, value: bytes) -> bytes:

@@ -12,6 +12,8 @@ from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.series.model import InstanceHeader
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from seriesgate.adapters.data_set.head_layout import Step
 
 _SOP_CLASS_UID = 0x00080016
@@ -71,12 +73,13 @@ class HeaderScanner:
         Raises HeaderUnreadable when one of the three instance UIDs is missing or is no UID.
         """
         values = self._values
-        sop_class, sop_instance, study, series = [_uid(tag, values.get(tag, b"")) for tag in _UIDS]
+        try:
+            uids = [decode_uid(values.get(tag, b"")) for tag in _UIDS]
+        except ValueError:
+            raise _unreadable(values) from None
+        sop_class, sop_instance, study, series = uids
         if not (sop_instance and study and series):
-            missing = [
-                name for tag, name in _REQUIRED.items() if not _uid(tag, values.get(tag, b""))
-            ]
-            raise HeaderUnreadable(f"no {', no '.join(missing)}")
+            raise _unreadable(values)
         return InstanceHeader(
             sop_class_uid=sop_class,
             sop_instance_uid=sop_instance,
@@ -132,8 +135,13 @@ class HeaderScanners(threading.local):
         return HeaderScanner(transfer_syntax_uid, memory=self._memory)
 
 
-def _uid(tag: int, value: bytes) -> str:
-    try:
-        return decode_uid(value)
-    except ValueError as error:
-        raise HeaderUnreadable(f"the {_UIDS[tag]} {error}") from error
+def _unreadable(values: Mapping[int, bytes]) -> HeaderUnreadable:
+    """Return what is wrong with values of which one is no UID, or of which one is missing."""
+    missing = []
+    for tag, name in _UIDS.items():
+        try:
+            if not decode_uid(values.get(tag, b"")) and tag in _REQUIRED:
+                missing.append(name)
+        except ValueError as error:
+            return HeaderUnreadable(f"the {name} {error}")
+    return HeaderUnreadable(f"no {', no '.join(missing)}")

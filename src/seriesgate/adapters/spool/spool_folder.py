@@ -24,8 +24,11 @@ class SpoolFolder:
     def __init__(self, files: FileOperations, path: str) -> None:
         self.path = path
         self._files = files
-        # Guards the names: what exists, what is made, what is removed.
-        self._names = threading.Condition()
+        # Guards the names: what exists, what is made, what is removed. The lock by itself, where
+        # nobody is to be woken: entering the condition takes several times as long.
+        self._names = threading.Lock()
+        self._given_back = threading.Condition(self._names)
+        self._waiting = 0
         # Names that are about to be given, or do not last yet.
         self._claimed: set[str] = set()
         self._synced_folders: set[str] = set()
@@ -41,7 +44,9 @@ class SpoolFolder:
         """
         with self._names:
             while name in self._claimed:
-                self._names.wait()
+                self._waiting += 1
+                self._given_back.wait()
+                self._waiting -= 1
             # Nearly always there is none: to raise that and catch it would cost more than to ask.
             if self._files.access(f"{self.path}/{name}", os.F_OK, follow_symlinks=False):
                 return False
@@ -52,7 +57,8 @@ class SpoolFolder:
         """End a claim: the name is given and lasts, or it is free."""
         with self._names:
             self._claimed.discard(name)
-            self._names.notify_all()
+            if self._waiting:
+                self._given_back.notify_all()
 
     def rename(self, path: str, name: str) -> None:
         """Give the file `path` a name, over whatever file has it."""

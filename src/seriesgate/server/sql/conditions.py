@@ -52,6 +52,11 @@ def looks_elsewhere(wanted: SeriesFilter) -> bool:
     )
 
 
+def may_look_elsewhere(wanted: SeriesFilter) -> bool:
+    """Return whether a condition looks up the series whose text can meet it; it may be in each."""
+    return any(each.attribute not in _IN_INDEX for each in wanted.conditions)
+
+
 def is_in_every_order(wanted: SeriesFilter) -> bool:
     """Return whether an index of any order has all that is tried on a series."""
     return (

@@ -29,6 +29,7 @@ from seriesgate.server.sql.conditions import (
     INDEXED,
     is_in_every_order,
     looks_elsewhere,
+    may_look_elsewhere,
     tried_condition,
     tried_level,
     tried_text,
@@ -54,6 +55,9 @@ EXAMINED_ELSEWHERE = 1_000
 
 EXAMINED_IN_AN_INDEX = 10_000
 """The same where the index has all that is tried: there may be a shortcut, and need not."""
+EXAMINED_WITHOUT_A_SHORTCUT = 10_000
+"""So many more where it turns out that there is no shortcut. What many series have and none of the
+newest is found then, where these are not very many."""
 
 _INDEX = series_index.c
 _ARRIVAL = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
@@ -98,7 +102,7 @@ def find_positions(
     if not tried:
         return _page(connection.execute(_statement(walk).limit(limit + 1)).all(), limit)
     possible = shortcuts(dialect, wanted)
-    most = _most(wanted, is_short=bool(possible))
+    most, more_without = _most(wanted, is_short=bool(possible))
     rows, horizon = _stretch(connection, walk, tried, most, limit + 1)
     if possible and horizon is not None and len(rows) <= limit:
         few = the_few(connection, possible)
@@ -106,7 +110,7 @@ def find_positions(
             rows = connection.execute(_sorted(walk, few, dialect, wanted).limit(limit + 1)).all()
             return _page(rows, limit)
         walk = _after(walk, tuple(horizon))
-        more, horizon = _stretch(connection, walk, tried, 2 * most, limit + 1 - len(rows))
+        more, horizon = _stretch(connection, walk, tried, more_without, limit + 1 - len(rows))
         rows = [*rows, *more]
     if horizon is None or len(rows) > limit:
         return _page(rows, limit)
@@ -135,12 +139,17 @@ def _position(row: Row[Any]) -> PagePosition:
     return PagePosition(received_at, series_instance_uid, *keys)
 
 
-def _most(wanted: SeriesFilter, *, is_short: bool) -> int:
+def _most(wanted: SeriesFilter, *, is_short: bool) -> tuple[int, int]:
+    """Give how many series a query looks at, and how many more where there is no shortcut."""
     if looks_elsewhere(wanted):
-        return EXAMINED_ELSEWHERE
+        return EXAMINED_ELSEWHERE, 2 * EXAMINED_ELSEWHERE
     if is_in_every_order(wanted):
-        return EXAMINED_IN_AN_INDEX
-    return EXAMINED_BEFORE_A_SHORTCUT if is_short else EXAMINED
+        return EXAMINED_IN_AN_INDEX, 2 * EXAMINED_IN_AN_INDEX
+    if may_look_elsewhere(wanted):
+        return EXAMINED_BEFORE_A_SHORTCUT, 2 * EXAMINED_BEFORE_A_SHORTCUT
+    if is_short:
+        return EXAMINED_BEFORE_A_SHORTCUT, EXAMINED_WITHOUT_A_SHORTCUT
+    return EXAMINED, 0
 
 
 def _horizon(connection: Connection, walk: _Walk, most: int) -> Row[Any] | None:

@@ -266,6 +266,29 @@ def test_a_sample_tells_nothing_of_what_few_series_have_and_of_few_series(databa
     assert not are_in_many(database.connection, ["doe", "doe77"], ROWS)
 
 
+@pytest.mark.parametrize(
+    ("level", "attribute", "values", "index", "series"),
+    [
+        (Level.STUDY, A.STUDY, ("2.7",), "first_of_study", ["1.28"]),
+        (Level.STUDY, A.STUDY, ("2.7", "2.9", "none"), "first_of_study", ["1.36", "1.28"]),
+        (Level.PATIENT, A.PATIENT_ID, ("P7", "P9 "), "first_of_patient", ["1.72", "1.56"]),
+    ],
+)
+def test_named_studies_and_patients_are_read_from_the_firsts(
+    database, level, attribute, values, index, series
+):
+    wanted, found = SeriesFilter((OneOf(attribute, values),), level=level), []
+
+    def find_all(connection):
+        found.append(find_positions(connection, wanted, 10, None))
+
+    (plan,) = plans(database, find_all)
+    assert f"ix_series_index_{index}" in plan
+    ((positions, following),) = found
+    assert [position.series_instance_uid for position in positions] == series
+    assert following is None
+
+
 @pytest.mark.parametrize("read", [read_studies, read_patients])
 def test_sums_are_read_from_an_index(database, read):
     *_, plan = plans(database, lambda connection: read(connection, SeriesFilter(), 10, None))

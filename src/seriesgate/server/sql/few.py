@@ -83,9 +83,15 @@ def _shortcuts(dialect: str, wanted: SeriesFilter) -> Iterator[Shortcut]:
             yield Shortcut(_is_among(dialect, _INDEX.StudyInstanceUID, studies), studies)
 
 
-def indexed_condition(condition: Condition) -> ColumnElement[bool] | None:
-    """Give a condition in the form that its index can answer, None where it has no such form."""
-    column = INDEXED[condition.attribute]
+def indexed_condition(
+    condition: Condition, column: ColumnElement[str] | None = None
+) -> ColumnElement[bool] | None:
+    """Give a condition in the form that its index can answer, None where it has no such form.
+
+    `column` is one with the same values and another index.
+    """
+    if column is None:
+        column = INDEXED[condition.attribute]
     match condition:
         case OneOf(attribute, values):
             keys = [key(attribute, value) for value in values]

@@ -28,6 +28,7 @@ from seriesgate.server.sql.conditions import (
     FIRST,
     INDEXED,
     is_in_every_order,
+    is_of_level,
     looks_elsewhere,
     may_look_elsewhere,
     tried_condition,
@@ -52,12 +53,10 @@ EXAMINED_BEFORE_A_SHORTCUT = 2_000
 """The same where there may be a shortcut: a page of what many have is full by then."""
 EXAMINED_ELSEWHERE = 1_000
 """The same where a condition has to look up each of them in another place."""
-
 EXAMINED_IN_AN_INDEX = 10_000
 """The same where the index has all that is tried: there may be a shortcut, and need not."""
 EXAMINED_WITHOUT_A_SHORTCUT = 10_000
-"""So many more where it turns out that there is no shortcut. What many series have and none of the
-newest is found then, where these are not very many."""
+"""So many more where there turns out to be none: what many series have, but not the newest."""
 
 _INDEX = series_index.c
 _ARRIVAL = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
@@ -236,7 +235,10 @@ def _plan(
     ]
     if wanted.text:
         tried.append(tried_text(wanted.text))
-    if leading is not None:
+    if leading is not None and isinstance(leading, OneOf) and is_of_level(leading, wanted.level):
+        # Of each study or patient that is named there is one first series, and an index of these.
+        walk = _led_walk(led, descending=order.descending, column=FIRST[wanted.level])
+    elif leading is not None:
         walk = _led_walk(led, descending=order.descending)
         if isinstance(leading, Wildcard) and not _is_prefix(leading):
             tried.append(tried_condition(dialect, leading))
@@ -267,7 +269,10 @@ def _is_one(condition: Condition) -> bool:
     return isinstance(condition, OneOf) and len(condition.values) == 1
 
 
-def _led_walk(led: list[Condition], *, descending: bool) -> _Walk:
+def _led_walk(
+    led: list[Condition], *, descending: bool, column: ColumnElement[str] | None = None
+) -> _Walk:
+    """Give the walk that conditions lead; by `column` where it is one of values."""
     leading = led[0]
     if leading.attribute is Attribute.SERIES and isinstance(leading, OneOf):
         uids = select(series_data.c.ReceivedAt, series_data.c.SeriesInstanceUID).where(
@@ -275,7 +280,7 @@ def _led_walk(led: list[Condition], *, descending: bool) -> _Walk:
         )
         return _Walk(_ARRIVAL, descending, (tuple_(*_ARRIVAL).in_(uids),))
     if isinstance(leading, OneOf):
-        fixed = [indexed_condition(each) for each in led]
+        fixed = [indexed_condition(each, column) for each in led]
         return _Walk(_ARRIVAL, descending, tuple(each for each in fixed if each is not None))
     column = INDEXED[leading.attribute]
     if isinstance(leading, Wildcard):

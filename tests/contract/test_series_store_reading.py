@@ -122,7 +122,12 @@ def test_text_is_found_in_any_case_and_is_no_pattern(filled):
 
 def in_small_steps(monkeypatch, few):
     """Have a query look at one series at a time; from `few` on there is no shortcut."""
-    for name in ("EXAMINED", "EXAMINED_BEFORE_A_SHORTCUT", "EXAMINED_ELSEWHERE"):
+    for name in (
+        "EXAMINED",
+        "EXAMINED_BEFORE_A_SHORTCUT",
+        "EXAMINED_WITHOUT_A_SHORTCUT",
+        "EXAMINED_ELSEWHERE",
+    ):
         monkeypatch.setattr(find, name, 1)
     monkeypatch.setattr(shortcuts, "FEW", few)
 

@@ -28,6 +28,7 @@ from seriesgate.server.sql.register import PostedReport, register_group
 from seriesgate.server.sql.schema import upgrade
 from seriesgate.server.sql.sqlite import sqlite_engine
 from seriesgate.server.sql.tables import series_index
+from seriesgate.server.sql.text_index import are_in_many
 
 A = Attribute
 ROWS = 3000
@@ -228,6 +229,66 @@ def test_a_description_is_looked_up_only_where_the_text_can_be_it(database, monk
         assert find_positions(database.connection, wanted, 10, None) == ([], None)
 
 
+def test_a_description_that_another_text_has_is_looked_up_for_few_series(database, monkeypatch):
+    """Each patient's name has the text; of few series is it seen that no description is it."""
+    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 100)
+    monkeypatch.setattr(few, "FEW", 10)
+    for description, steps in (("doe", 300), ("do", 100)):
+        wanted = SeriesFilter((OneOf(A.SERIES_DESCRIPTION, (description,)),))
+        found, after = find_positions(database.connection, wanted, 10, None)
+        assert found == []
+        assert after is not None
+        assert after.series_instance_uid == f"1.{ROWS - steps}"
+
+
+def test_a_text_that_a_sample_shows_in_many_series_is_not_counted(database, monkeypatch):
+    """PostgreSQL's index would find all of them before it gives the first."""
+    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
+    monkeypatch.setattr(few, "FEW", ROWS // few.SAMPLED_FROM)
+    is_sqlite = database.connection.dialect.name == "sqlite"
+    for wanted, is_counted in (("doe", is_sqlite), ("doe77", True)):
+        found = plans(
+            database,
+            lambda connection, wanted=wanted: find_positions(
+                connection, SeriesFilter(text=wanted), 100, None, Order(SortBy.INSTANCES)
+            ),
+        )
+        counts = [query for query, _ in database.queries if "count" in query]
+        assert any("LIMIT" in query for query in counts) == is_counted
+        for plan in found:
+            assert "Seq Scan on series_text" not in plan
+
+
+def test_a_sample_tells_nothing_of_what_few_series_have_and_of_few_series(database):
+    is_sqlite = database.connection.dialect.name == "sqlite"
+    assert are_in_many(database.connection, ["doe"], ROWS) != is_sqlite
+    assert not are_in_many(database.connection, ["doe"], ROWS + 1)
+    assert not are_in_many(database.connection, ["doe", "doe77"], ROWS)
+
+
+@pytest.mark.parametrize(
+    ("level", "attribute", "values", "index", "series"),
+    [
+        (Level.STUDY, A.STUDY, ("2.7",), "first_of_study", ["1.28"]),
+        (Level.STUDY, A.STUDY, ("2.7", "2.9", "none"), "first_of_study", ["1.36", "1.28"]),
+        (Level.PATIENT, A.PATIENT_ID, ("P7", "P9 "), "first_of_patient", ["1.72", "1.56"]),
+    ],
+)
+def test_named_studies_and_patients_are_read_from_the_firsts(
+    database, level, attribute, values, index, series
+):
+    wanted, found = SeriesFilter((OneOf(attribute, values),), level=level), []
+
+    def find_all(connection):
+        found.append(find_positions(connection, wanted, 10, None))
+
+    (plan,) = plans(database, find_all)
+    assert f"ix_series_index_{index}" in plan
+    ((positions, following),) = found
+    assert [position.series_instance_uid for position in positions] == series
+    assert following is None
+
+
 @pytest.mark.parametrize("read", [read_studies, read_patients])
 def test_sums_are_read_from_an_index(database, read):
     *_, plan = plans(database, lambda connection: read(connection, SeriesFilter(), 10, None))
@@ -273,8 +334,9 @@ def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
 
 @pytest.mark.parametrize("descending", [True, False])
 def test_a_walk_goes_on_where_no_shortcut_helps(database, monkeypatch, descending):
-    """One query looks at so many series, asks for a shortcut, and looks at twice as many more."""
+    """One query looks at so many series, asks for a shortcut, and looks at so many more."""
     monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 100)
+    monkeypatch.setattr(find, "EXAMINED_WITHOUT_A_SHORTCUT", 200)
     monkeypatch.setattr(few, "FEW", 10)
     wanted, after, found = SeriesFilter(text="doe1"), None, []
     order = Order(SortBy.RECEIVED, descending)

@@ -73,12 +73,17 @@ def _object(
             result[tag] = {"vr": vr}
             continue
         result[tag] = {"vr": vr, "Value": given}
-        texts = value if isinstance(value, list) else (value,)
-        is_ascii = is_ascii and all(str(each).isascii() for each in texts)
+        is_ascii = is_ascii and _is_ascii(value)
     if is_ascii:
         return result
     # Required when there is any other text than ASCII (PS3.18 F.2: it is always UTF-8 then).
     return {_SPECIFIC_CHARACTER_SET: {"vr": "CS", "Value": ["ISO_IR 192"]}} | result
+
+
+def _is_ascii(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_is_ascii(each) for each in value)
+    return not isinstance(value, str) or value.isascii()
 
 
 def _value(vr: str, value: Any) -> list[Any]:

@@ -1,13 +1,13 @@
 """`/dicom-web/…`: QIDO-RS, the search of DICOMweb (PS3.18 10.6)."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
+from pydantic_core import to_json
 
 from seriesgate.server.access.tokens import Scope
 from seriesgate.server.dicomweb.attributes import ATTRIBUTES, ResourceLevel
@@ -210,8 +210,8 @@ async def _search(
 def _answer(objects: list[dict[str, Any]], query: QidoQuery, has_more: bool) -> Response:
     response = Response(status_code=HTTPStatus.NO_CONTENT)
     if objects:
-        body = json.dumps(objects, ensure_ascii=False)
-        response = Response(body, media_type=_DICOM_JSON)
+        # The encoder of `json` takes three times as long, in which nothing else happens.
+        response = Response(to_json(objects), media_type=_DICOM_JSON)
     if query.fuzzy_matching:
         response.headers.append("Warning", _NOT_FUZZY)
     if has_more:

@@ -33,6 +33,7 @@ _IN_ORDERS = {Attribute.MODALITY, Attribute.GATEWAY}
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 #: The columns that are not NULL for the series that came first.
 FIRST = {Level.STUDY: _INDEX.FirstOfStudy, Level.PATIENT: _INDEX.FirstOfPatient}
+_NAMES = {Level.STUDY: Attribute.STUDY, Level.PATIENT: Attribute.PATIENT_ID}
 
 
 def unindexed(column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -50,6 +51,11 @@ def looks_elsewhere(wanted: SeriesFilter) -> bool:
     return any(
         each.attribute not in _IN_INDEX and not searched_text(each) for each in wanted.conditions
     )
+
+
+def may_look_elsewhere(wanted: SeriesFilter) -> bool:
+    """Return whether a condition looks up the series whose text can meet it; it may be in each."""
+    return any(each.attribute not in _IN_INDEX for each in wanted.conditions)
 
 
 def is_in_every_order(wanted: SeriesFilter) -> bool:
@@ -101,6 +107,11 @@ def tried_times(wanted: SeriesFilter) -> list[ColumnElement[bool]]:
     if wanted.received_before is not None:
         tried.append(received_at < wanted.received_before)
     return tried
+
+
+def is_of_level(condition: Condition, level: Level) -> bool:
+    """Return whether a condition is about what names a study or patient, and these are listed."""
+    return condition.attribute is _NAMES.get(level)
 
 
 def tried_level(level: Level) -> list[ColumnElement[bool]]:

@@ -15,10 +15,10 @@ from seriesgate.server.registry.keys import after_prefix, contained_texts, key
 from seriesgate.server.registry.query import Attribute, Between, OneOf, Wildcard
 from seriesgate.server.sql.conditions import INDEXED
 from seriesgate.server.sql.tables import series_index
-from seriesgate.server.sql.text_index import numbers_with
+from seriesgate.server.sql.text_index import are_in_many, numbers_with
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Select
 
@@ -26,16 +26,22 @@ if TYPE_CHECKING:
 
 FEW = 4_000
 """So many series are read and sorted in some 20 ms."""
+SAMPLED_FROM = 50
+"""Of so many times `FEW` series on, a look at some of them tells of many that have a text."""
 
 _INDEX = series_index.c
 
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """`only` is true of no series but of those that `counted` gives, through an index."""
+    """`only` is true of no series but of those that `counted` gives, through an index.
+
+    All of these contain `texts`, where it is the index of texts.
+    """
 
     only: ColumnElement[bool]
     counted: Select[Any]
+    texts: Sequence[str] = ()
 
 
 def shortcuts(dialect: str, wanted: SeriesFilter) -> list[Shortcut]:
@@ -46,6 +52,8 @@ def shortcuts(dialect: str, wanted: SeriesFilter) -> list[Shortcut]:
 def the_few(connection: Connection, possible: list[Shortcut]) -> ColumnElement[bool] | None:
     """Give the first shortcut to few series, None if there is none."""
     for shortcut in possible:
+        if shortcut.texts and are_in_many(connection, shortcut.texts, SAMPLED_FROM * FEW):
+            continue
         some = shortcut.counted.limit(FEW + 1).subquery()
         count = connection.execute(select(func.count()).select_from(some)).scalar_one()
         if count <= FEW:
@@ -59,9 +67,10 @@ def _shortcuts(dialect: str, wanted: SeriesFilter) -> Iterator[Shortcut]:
             only = indexed_condition(condition)
             if only is not None:
                 yield Shortcut(only, select(_INDEX.SeriesInstanceUID).where(only))
-    numbers = numbers_with(dialect, contained_texts(wanted))
+    texts = contained_texts(wanted)
+    numbers = numbers_with(dialect, texts)
     if numbers is not None:
-        yield Shortcut(_is_among(dialect, _INDEX.Number, numbers), numbers)
+        yield Shortcut(_is_among(dialect, _INDEX.Number, numbers), numbers, texts)
     times = _times(wanted)
     if times:
         yield Shortcut(and_(*times), select(_INDEX.SeriesInstanceUID).where(*times))
@@ -74,9 +83,15 @@ def _shortcuts(dialect: str, wanted: SeriesFilter) -> Iterator[Shortcut]:
             yield Shortcut(_is_among(dialect, _INDEX.StudyInstanceUID, studies), studies)
 
 
-def indexed_condition(condition: Condition) -> ColumnElement[bool] | None:
-    """Give a condition in the form that its index can answer, None where it has no such form."""
-    column = INDEXED[condition.attribute]
+def indexed_condition(
+    condition: Condition, column: ColumnElement[str] | None = None
+) -> ColumnElement[bool] | None:
+    """Give a condition in the form that its index can answer, None where it has no such form.
+
+    `column` is one with the same values and another index.
+    """
+    if column is None:
+        column = INDEXED[condition.attribute]
     match condition:
         case OneOf(attribute, values):
             keys = [key(attribute, value) for value in values]

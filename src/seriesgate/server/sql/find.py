@@ -28,7 +28,9 @@ from seriesgate.server.sql.conditions import (
     FIRST,
     INDEXED,
     is_in_every_order,
+    is_of_level,
     looks_elsewhere,
+    may_look_elsewhere,
     tried_condition,
     tried_level,
     tried_text,
@@ -51,9 +53,10 @@ EXAMINED_BEFORE_A_SHORTCUT = 2_000
 """The same where there may be a shortcut: a page of what many have is full by then."""
 EXAMINED_ELSEWHERE = 1_000
 """The same where a condition has to look up each of them in another place."""
-
 EXAMINED_IN_AN_INDEX = 10_000
 """The same where the index has all that is tried: there may be a shortcut, and need not."""
+EXAMINED_WITHOUT_A_SHORTCUT = 10_000
+"""So many more where there turns out to be none: what many series have, but not the newest."""
 
 _INDEX = series_index.c
 _ARRIVAL = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
@@ -98,7 +101,7 @@ def find_positions(
     if not tried:
         return _page(connection.execute(_statement(walk).limit(limit + 1)).all(), limit)
     possible = shortcuts(dialect, wanted)
-    most = _most(wanted, is_short=bool(possible))
+    most, more_without = _most(wanted, is_short=bool(possible))
     rows, horizon = _stretch(connection, walk, tried, most, limit + 1)
     if possible and horizon is not None and len(rows) <= limit:
         few = the_few(connection, possible)
@@ -106,7 +109,7 @@ def find_positions(
             rows = connection.execute(_sorted(walk, few, dialect, wanted).limit(limit + 1)).all()
             return _page(rows, limit)
         walk = _after(walk, tuple(horizon))
-        more, horizon = _stretch(connection, walk, tried, 2 * most, limit + 1 - len(rows))
+        more, horizon = _stretch(connection, walk, tried, more_without, limit + 1 - len(rows))
         rows = [*rows, *more]
     if horizon is None or len(rows) > limit:
         return _page(rows, limit)
@@ -135,12 +138,17 @@ def _position(row: Row[Any]) -> PagePosition:
     return PagePosition(received_at, series_instance_uid, *keys)
 
 
-def _most(wanted: SeriesFilter, *, is_short: bool) -> int:
+def _most(wanted: SeriesFilter, *, is_short: bool) -> tuple[int, int]:
+    """Give how many series a query looks at, and how many more where there is no shortcut."""
     if looks_elsewhere(wanted):
-        return EXAMINED_ELSEWHERE
+        return EXAMINED_ELSEWHERE, 2 * EXAMINED_ELSEWHERE
     if is_in_every_order(wanted):
-        return EXAMINED_IN_AN_INDEX
-    return EXAMINED_BEFORE_A_SHORTCUT if is_short else EXAMINED
+        return EXAMINED_IN_AN_INDEX, 2 * EXAMINED_IN_AN_INDEX
+    if may_look_elsewhere(wanted):
+        return EXAMINED_BEFORE_A_SHORTCUT, 2 * EXAMINED_BEFORE_A_SHORTCUT
+    if is_short:
+        return EXAMINED_BEFORE_A_SHORTCUT, EXAMINED_WITHOUT_A_SHORTCUT
+    return EXAMINED, 0
 
 
 def _horizon(connection: Connection, walk: _Walk, most: int) -> Row[Any] | None:
@@ -227,7 +235,10 @@ def _plan(
     ]
     if wanted.text:
         tried.append(tried_text(wanted.text))
-    if leading is not None:
+    if leading is not None and isinstance(leading, OneOf) and is_of_level(leading, wanted.level):
+        # Of each study or patient that is named there is one first series, and an index of these.
+        walk = _led_walk(led, descending=order.descending, column=FIRST[wanted.level])
+    elif leading is not None:
         walk = _led_walk(led, descending=order.descending)
         if isinstance(leading, Wildcard) and not _is_prefix(leading):
             tried.append(tried_condition(dialect, leading))
@@ -258,7 +269,10 @@ def _is_one(condition: Condition) -> bool:
     return isinstance(condition, OneOf) and len(condition.values) == 1
 
 
-def _led_walk(led: list[Condition], *, descending: bool) -> _Walk:
+def _led_walk(
+    led: list[Condition], *, descending: bool, column: ColumnElement[str] | None = None
+) -> _Walk:
+    """Give the walk that conditions lead; by `column` where it is one of values."""
     leading = led[0]
     if leading.attribute is Attribute.SERIES and isinstance(leading, OneOf):
         uids = select(series_data.c.ReceivedAt, series_data.c.SeriesInstanceUID).where(
@@ -266,7 +280,7 @@ def _led_walk(led: list[Condition], *, descending: bool) -> _Walk:
         )
         return _Walk(_ARRIVAL, descending, (tuple_(*_ARRIVAL).in_(uids),))
     if isinstance(leading, OneOf):
-        fixed = [indexed_condition(each) for each in led]
+        fixed = [indexed_condition(each, column) for each in led]
         return _Walk(_ARRIVAL, descending, tuple(each for each in fixed if each is not None))
     column = INDEXED[leading.attribute]
     if isinstance(leading, Wildcard):

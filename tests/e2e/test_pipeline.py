@@ -60,6 +60,13 @@ def gate(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def prompt_gate(tmp_path_factory):
+    """Another, for the tests that send one instance of a series and need not wait for more."""
+    with running_seriesgate(tmp_path_factory.mktemp("prompt"), quiet_period=0.05) as running:
+        yield running
+
+
 @pytest.fixture
 def study(tmp_path):
     return make_study(tmp_path / "study")
@@ -133,11 +140,11 @@ def test_late_instance_makes_a_second_revision_of_the_row(gate, study):
 @pytest.mark.parametrize(
     ("option", "syntax"), [("-xi", IMPLICIT_LE), ("-xe", EXPLICIT_LE), ("-xb", EXPLICIT_BE)]
 )
-def test_uncompressed_transfer_syntaxes(gate, series, tmp_path, option, syntax):
+def test_uncompressed_transfer_syntaxes(prompt_gate, series, tmp_path, option, syntax):
     path = write_file(tmp_path / "one.dcm", mr_instance("1.1", series), syntax)
-    storescu(gate, option, path)
-    gate.wait_for_deliveries(1)
-    assert gate.rows()[series]["PatientName"] == "Doe^Jane"
+    storescu(prompt_gate, option, path)
+    prompt_gate.wait_for_deliveries(1)
+    assert prompt_gate.rows()[series]["PatientName"] == "Doe^Jane"
 
 
 @pytest.mark.parametrize(
@@ -152,33 +159,35 @@ def test_uncompressed_transfer_syntaxes(gate, series, tmp_path, option, syntax):
         ("ISO_IR 127", "قباني^لنزار"),
     ],
 )
-def test_patient_name_is_utf_8_in_the_database(gate, series, tmp_path, character_set, name):
+def test_patient_name_is_utf_8_in_the_database(prompt_gate, series, tmp_path, character_set, name):
     instance = mr_instance("1.1", series, patient_name=name, character_set=character_set)
-    storescu(gate, write_file(tmp_path / "one.dcm", instance))
-    gate.wait_for_deliveries(1)
-    assert gate.rows()[series]["PatientName"] == name
+    storescu(prompt_gate, write_file(tmp_path / "one.dcm", instance))
+    prompt_gate.wait_for_deliveries(1)
+    assert prompt_gate.rows()[series]["PatientName"] == name
 
 
-def test_missing_patient_name_and_id_are_empty_strings(gate, series, tmp_path):
+def test_missing_patient_name_and_id_are_empty_strings(prompt_gate, series, tmp_path):
     instance = mr_instance("1.1", series)
     del instance.PatientName
     del instance.PatientID
-    storescu(gate, write_file(tmp_path / "one.dcm", instance))
-    gate.wait_for_deliveries(1)
-    row = gate.rows()[series]
+    storescu(prompt_gate, write_file(tmp_path / "one.dcm", instance))
+    prompt_gate.wait_for_deliveries(1)
+    row = prompt_gate.rows()[series]
     assert (row["PatientName"], row["PatientID"]) == ("", "")
 
 
-def test_instance_without_series_is_refused_and_the_association_goes_on(gate, series, tmp_path):
+def test_instance_without_series_is_refused_and_the_association_goes_on(
+    prompt_gate, series, tmp_path
+):
     orphan = mr_instance("1.1", series)
     del orphan.SeriesInstanceUID
     bad = write_file(tmp_path / "orphan.dcm", orphan)
     good = write_file(tmp_path / "good.dcm", mr_instance("1.2", series))
-    output = "\n".join(storescu(gate, "-v", "--no-halt", bad, good, expect=None))
+    output = "\n".join(storescu(prompt_gate, "-v", "--no-halt", bad, good, expect=None))
     assert "Received Store Response (Success)" in output
     assert "CannotUnderstand" in output
-    gate.wait_for_deliveries(1)
-    assert gate.counts()[series] == 1
+    prompt_gate.wait_for_deliveries(1)
+    assert prompt_gate.counts()[series] == 1
 
 
 def test_c_echo_is_answered(gate):

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from pynetdicom import AE, evt
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu import A_ASSOCIATE_RQ
+from pynetdicom.transport import ThreadedAssociationServer
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE, encode, mr_instance
+from tests.e2e.processes import free_port
 
 from seriesgate.modality.destination import Destination
 from seriesgate.modality.outgoing_instance import StorageContext
@@ -65,13 +67,6 @@ def encapsulated_jpeg(sop: str) -> EncodedInstance:
     data_set = encode(dataset) + pixel_data + struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
     context = StorageContext(MR_IMAGE_STORAGE, "1.2.840.10008.1.2.4.50")
     return EncodedInstance(context, sop, data_set)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager
@@ -164,9 +159,14 @@ def pynetdicom_scp(
         (evt.EVT_REJECTED, lambda _event: on_rejected()),
         (evt.EVT_C_STORE, store),
     ]
-    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
-    assert server is not None
+    # As `start_server` does; but its server looks only twice a second whether it is to end.
+    server = ae.make_server(
+        ("127.0.0.1", 0), evt_handlers=handlers, server_class=ThreadedAssociationServer
+    )
     assert server.socket is not None
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    ae._servers.append(server)
     try:
         yield Destination("127.0.0.1", server.socket.getsockname()[1]), received
     finally:
@@ -174,6 +174,7 @@ def pynetdicom_scp(
         for association in ae.active_associations:
             association.join(START_TIMEOUT)
         ae.shutdown()
+        thread.join()
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.cli import app
 from seriesgate.listener import bind_listener
+from seriesgate.wiring.doctor import server as server_checks
 
 TOKEN, READER = "a-token-that-registers", "a-token-that-reads"
 ADMIN_TOKEN = "a-token-of-the-administration"
@@ -228,7 +229,8 @@ def test_gateway_that_was_stopped_has_left_its_senders_and_dead_letters(tmp_path
         assert doctor.senders()[0]["instances"] == 8
 
 
-def test_ports_of_others_are_named(tmp_path):
+def test_ports_of_others_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_checks, "_TIMEOUT", 0.2)  # they never answer
     doctor = Doctor(tmp_path)
     with contextlib.ExitStack() as stack:
         for port in (doctor.settings["scp_port"], doctor.server_port):
@@ -260,7 +262,7 @@ class Redirecting(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def redirecting():
     http = HTTPServer(("127.0.0.1", 0), Redirecting)
-    thread = threading.Thread(target=http.serve_forever)
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
         yield http.server_port

@@ -18,7 +18,7 @@ run: $(VENV)/.run ## start the gateway and the server on this machine
 	@exec $(BIN)/seriesgate up
 
 test: check peers ## install what the tests need and run all checks and tests
-	$(BIN)/pytest --numprocesses auto --dist loadfile
+	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## format, lint, types, floors
 	$(BIN)/ruff format --check .

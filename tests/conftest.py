@@ -23,8 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _place(item: pytest.Item) -> int:
-    folder = item.path.relative_to(item.config.rootpath / "tests").parts[0]
-    return _ORDER.index(folder)
+    folder = item.nodeid.removeprefix("tests/").partition("/")[0]
+    return _ORDER.index(folder) if folder in _ORDER else len(_ORDER)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
+from tests.e2e.processes import free_port
 from tests.integration.scps import (
     A_ABORT_BY_PROVIDER,
     accept,
-    free_port,
     pdu,
     read_to_the_end,
     receive_pdu,

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, MR_IMAGE_STORAGE, mr_instance, write_file
-from tests.integration.scps import free_port, pynetdicom_scp, receive_pdu, scripted_scp
+from tests.e2e.processes import free_port
+from tests.integration.scps import pynetdicom_scp, receive_pdu, scripted_scp
 from typer.testing import CliRunner
 
 from seriesgate.cli import app

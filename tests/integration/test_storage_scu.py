@@ -18,12 +18,12 @@ from tests.data_sets import (
     mr_instance,
     write_file,
 )
+from tests.e2e.processes import free_port
 from tests.integration.scps import (
     EncodedInstance,
     accept,
     encapsulated_jpeg,
     encoded,
-    free_port,
     mr,
     pynetdicom_scp,
     receive_pdu,

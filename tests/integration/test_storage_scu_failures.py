@@ -13,11 +13,11 @@ from tests.data_sets import (
     mr_instance,
     write_file,
 )
+from tests.e2e.processes import free_port
 from tests.integration.scps import (
     A_ABORT_BY_PROVIDER,
     EncodedInstance,
     accept,
-    free_port,
     mr,
     pynetdicom_scp,
     receive_message,

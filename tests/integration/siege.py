@@ -113,8 +113,14 @@ class Siege:
         end = self.accepted(peer)
         wait_for("the bytes are read", lambda: _unread(end) == 0)
 
+    def _is_all_counted(self) -> bool:
+        scp = self.receiver.scp
+        with scp._changed:
+            return all(each._store._responded is None for each in scp._associations)
+
     def reports(self) -> Iterator[Series]:
         """Close the series that are not held open; yield what the gateway reports of each."""
+        wait_for("all that was answered is counted", self._is_all_counted)
         closed = self.receiver.intake.close_quiet()
         self.receiver.intake.written_down(closed)
         for collected in closed:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tests.integration.receiver import Peer
+    from tests.integration.siege import Siege
     from tests.unit.adapters.data_set_bytes import Encoding
 
 FEW_BUFFERS = 1 * MIB
@@ -216,14 +217,21 @@ def test_hundreds_of_interleaved_series_are_all_complete(tmp_path, senders):
         for number in range(INSTANCES_OF_EACH_SERIES)
         for series in range(INTERLEAVED_SERIES)
     ]
-    with (
-        besieged(
-            tmp_path, grows_by=4 * MIB + senders * BUFFER, max_associations=senders + 4
-        ) as siege,
-        ThreadPoolExecutor(senders) as pool,
-    ):
-        shares = [instances[number::senders] for number in range(senders)]
+    shares = [instances[number::senders] for number in range(senders)]
+
+    def counts_after_sending(siege: Siege) -> dict[str, int]:
         list(pool.map(lambda share: send_all(siege.associate(), share), shares))
-        counts = {r.SeriesInstanceUID: r.InstancesInSeries for r in siege.reports()}
+        return {r.SeriesInstanceUID: r.InstancesInSeries for r in siege.reports()}
+
+    with (
+        ThreadPoolExecutor(senders) as pool,
+        besieged(
+            tmp_path,
+            grows_by=4 * MIB + senders * BUFFER,
+            rehearsal=counts_after_sending,
+            max_associations=senders + 4,
+        ) as siege,
+    ):
+        counts = counts_after_sending(siege)
         assert len(counts) == INTERLEAVED_SERIES
         assert set(counts.values()) == {INSTANCES_OF_EACH_SERIES}

@@ -42,6 +42,7 @@ def test_data_set_is_in_the_spool_bit_for_bit_behind_file_meta_of_our_own(receiv
     assert instance.file_meta.SourceApplicationEntityTitle == "MODALITY"
     assert instance.PatientID == "A/17"
     assert receiver.incoming() == []
+    receiver.wait_until_idle()
     assert receiver.intake.open_counts() == (1, 1)
 
 

@@ -97,9 +97,9 @@ class StoreService:
 
     def answered(self) -> None:
         """Say that the last response has been sent, or can't be: what was stored is counted now."""
-        responded, self._responded = self._responded, None
-        if responded is not None:
-            responded.answered()
+        if self._responded is not None:
+            self._responded.answered()
+            self._responded = None
 
     def abandon(self) -> None:
         """Forget the instance under way, if there is one."""

@@ -24,7 +24,7 @@ from seriesgate.server.sql.tables import (
     series_reports,
     server_totals,
 )
-from seriesgate.server.sql.text_index import add_texts, filling
+from seriesgate.server.sql.text_index import add_texts, filling, merge_texts
 
 if TYPE_CHECKING:
     import sqlite3
@@ -86,9 +86,13 @@ def fill(database_url: str, count: int) -> None:
         connection.execute(update(server_totals).values(**totals))
         _create(connection, indexes)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # What PostgreSQL does by itself in time; SQLite's server never does.
+        # What PostgreSQL does by itself in time.
         if connection.dialect.name == "postgresql":
             connection.execute(text("VACUUM ANALYZE"))
+        else:
+            # What the server does while it is idle.
+            while merge_texts(connection):
+                pass
     engine.dispose()
 
 

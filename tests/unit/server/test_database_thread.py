@@ -183,26 +183,27 @@ def test_calls_and_groups_take_turns(monkeypatch):
     assert database.groups == [["first"], 0, ["a"], 1, ["b"], 2]
 
 
-def test_it_tidies_up_piece_by_piece_when_there_is_nothing_else_to_do():
-    pieces = iter([True, True, False])
-    done = threading.Event()
+def test_it_tidies_up_piece_by_piece_at_the_start_and_when_there_is_nothing_else_to_do():
+    pieces = iter([True, False, True, True, False])
+    done = threading.Semaphore(0)
     tidied = []
 
     def tidy():
         tidied.append(list(database.groups))
         is_more = next(pieces)
         if not is_more:
-            done.set()
+            done.release()
         return is_more
 
     async def scenario():
         async with running(database, tidy=tidy) as thread:
+            await asyncio.to_thread(done.acquire, timeout=10)
             await thread.write("a")
-            await asyncio.to_thread(done.wait, 10)
+            await asyncio.to_thread(done.acquire, timeout=10)
 
     database = Database()
     asyncio.run(scenario())
-    assert tidied == [[["a"]]] * 3
+    assert tidied == [[]] * 2 + [[["a"]]] * 3
 
 
 def test_trouble_with_tidying_is_nobodys_and_is_over():

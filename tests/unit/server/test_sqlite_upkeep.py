@@ -63,3 +63,14 @@ def test_now_and_then_the_log_is_written_back(engine, monkeypatch):
         assert upkeep.step() is False
         sizes.append(path.stat().st_size)  # to open and close it would drop SQLite's locks
     assert sizes[0] < sizes[1]
+
+
+def test_the_log_is_written_back_in_the_middle_of_a_long_merge(engine, monkeypatch):
+    """Else it would grow until a write has to do it."""
+    monkeypatch.setattr(sqlite_upkeep, "_CHECKPOINT_EVERY", 1)
+    for number in range(12):
+        post(engine, number)
+    path = Path(engine.url.database)
+    before = path.stat().st_size
+    assert SqliteUpkeep(engine).step() is True
+    assert path.stat().st_size > before

@@ -51,8 +51,8 @@ class DatabaseThread(Generic[Item, Result]):
     item or the exception its caller shall get. Where it raises, the items are committed one by
     one, so that an item the database chokes on spoils no other; not so for `StoreUnavailable`,
     which is everybody's answer. For `expect_return_for` seconds after a group those who were
-    answered are expected again. `tidy` is called while there is nothing else to do, after there was
-    something; it does a small piece of work and returns whether there is more.
+    answered are expected again. `tidy` is called while there is nothing else to do, at the start
+    and after there was something; it does a small piece of work and returns whether there is more.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class DatabaseThread(Generic[Item, Result]):
         return len(self._writes) >= self._expected or bool(self._calls) or self._closing
 
     def _run(self) -> None:
-        is_tidy = True
+        is_tidy = False  # a server that was killed, or an upgrade, may have left something
         while True:
             with self._changed:
                 has_work = self._changed.wait_for(self._is_work, self._expect_return_for)

@@ -13,8 +13,9 @@ from seriesgate.server.sql.text_index import merge_texts
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-# After so many times with something to do: a checkpoint writes each page that changed meanwhile, of
-# which those in the middle of an index are the same ones again and again.
+# After so many pieces: a checkpoint writes each page that changed meanwhile, of which those in the
+# middle of an index are the same ones again and again. Those of a merge count as well, for it may
+# go on for minutes; left to itself, SQLite would checkpoint all of them in the middle of a write.
 _CHECKPOINT_EVERY = 30
 
 
@@ -23,18 +24,17 @@ class SqliteUpkeep:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._times = 0
+        self._pieces = 0
 
     def step(self) -> bool:
         """Do a piece, of a few milliseconds; return whether there is more to do now."""
         with self._engine.begin() as connection:
-            if merge_texts(connection):
-                return True
-        self._times += 1
-        if self._times >= _CHECKPOINT_EVERY:
-            self._times = 0
+            has_more = merge_texts(connection)
+        self._pieces += 1
+        if self._pieces >= _CHECKPOINT_EVERY:
+            self._pieces = 0
             self._checkpoint()
-        return False
+        return has_more
 
     def _checkpoint(self) -> None:
         # Outside of a transaction, which SQLAlchemy would begin.

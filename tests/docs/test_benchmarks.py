@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from bench import million_page
 from bench.chart import chart
 from bench.report import render
 from bench.results import Results
@@ -19,6 +21,15 @@ def results() -> Results:
 
 def test_the_page_is_made_from_the_samples(results: Results) -> None:
     assert (FOLDER / "benchmarks.md").read_text(encoding="utf-8") == render(results)
+
+
+def test_the_page_of_a_million_series_is_made_from_its_figures() -> None:
+    figures = json.loads((FOLDER / "million-series.json").read_text(encoding="utf-8"))
+    page = (FOLDER / "million-series.md").read_text(encoding="utf-8")
+    assert page == million_page.render(figures)
+    assert figures["databases"].keys() == {"SQLite", "PostgreSQL"}
+    for found in figures["databases"].values():
+        assert found["series"] == 1_000_000
 
 
 def test_the_chart_is_made_from_the_samples(results: Results) -> None:

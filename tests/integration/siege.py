@@ -144,8 +144,8 @@ def besieged(
     """Run a receiver for an attack by which the process may grow by `grows_by` bytes at its peak.
 
     The test itself is part of the process: what the attack sends counts, unless it was made before.
-    `has_canary`: whether the attack leaves a place for a well-behaved peer. `rehearsal` makes an
-    attack of many threads once before: what the process keeps of their stacks is no leak.
+    `has_canary`: whether the attack leaves a place for a well-behaved peer. `rehearsal` makes the
+    attack once before: what the process keeps of stacks, and of memory for later use, is no leak.
     """
     state = folder / "state"
     with (

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.integration.siege import Siege
     from tests.unit.adapters.data_set_bytes import Encoding
 
+    from seriesgate.series.report import Series
+
 FEW_BUFFERS = 1 * MIB
 BUFFER = 512 * KIB
 BIG_OBJECT = 200 * MIB
@@ -201,10 +203,14 @@ def send_all(peer: Peer, instances: Iterable[tuple[str, bytes]]) -> None:
 
 @pytest.mark.fault("F25")
 def test_series_of_thousands_of_instances_is_counted_in_little_memory(tmp_path):
-    with besieged(tmp_path, grows_by=4 * MIB) as siege:
+    def report_after_sending(siege: Siege) -> Series:
         numbers = range(INSTANCES_OF_ONE_SERIES)
         send_all(siege.associate(), (small_instance(1, number) for number in numbers))
         (report,) = siege.reports()
+        return report
+
+    with besieged(tmp_path, grows_by=4 * MIB, rehearsal=report_after_sending) as siege:
+        report = report_after_sending(siege)
         assert report.InstancesInSeries == INSTANCES_OF_ONE_SERIES
         assert report.MissingInstanceNumbers == []
 

@@ -56,6 +56,7 @@ class Footprint:
     def of(cls, folder: Path, state: Path) -> Footprint:
         """Return the footprint; of `folder`, all is noted but what is in `state`."""
         descriptors = open_descriptors()
+        gc.collect()  # garbage that waits for the next collection is not kept
         return cls(
             folder,
             state,

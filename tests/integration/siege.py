@@ -160,6 +160,7 @@ def besieged(
         if rehearsal is not None:
             rehearsal(siege)
             _disperse(siege)
+            _check_stored(siege)
         before = Footprint.of(folder, state)
         reset_peak_memory()
         with confined_to(state):

@@ -1,5 +1,6 @@
 /** The top of every page: where one can go, whether the page is live, who one is. */
 
+import { detailOf } from "/dashboard/shared/change-feed.js";
 import { element, foreign, svg } from "/dashboard/shared/element.js";
 
 const LINKS = [
@@ -25,7 +26,7 @@ export class Header {
     this.nav = element("nav", { "aria-label": "Pages" }, ...this.links.values());
     this.state = element("span", { class: "live", role: "status" });
     this.account = element("div", { class: "account" });
-    feed.addEventListener("state", ({ detail }) => this.#showState(detail));
+    feed.addEventListener("state", (event) => this.#showState(detailOf(event)));
     this.#showState(feed.state);
     place.replaceChildren(
       element("a", { class: "brand", href: "#/" }, mark(), "seriesgate"),
@@ -37,7 +38,7 @@ export class Header {
 
   /** Mark a kind of page as the current one. @param {string} kind */
   select(kind) {
-    const page = { series: "stream" }[kind] ?? kind;
+    const page = kind === "series" ? "stream" : kind;
     for (const [name, anchor] of this.links) {
       anchor.toggleAttribute("data-current", name === page);
       if (name === kind) {
@@ -68,6 +69,7 @@ export class Header {
     this.account.replaceChildren();
   }
 
+  /** @param {keyof typeof STATES} state */
   #showState(state) {
     this.state.dataset.state = state;
     this.state.textContent = STATES[state];
@@ -75,6 +77,7 @@ export class Header {
 }
 
 function mark() {
+  /** @type {(x: number, y: number, height: number) => SVGElement} */
   const bar = (x, y, height) => svg("rect", { x, y, width: 4, height, rx: 1.5 });
   return svg(
     "svg",
@@ -87,7 +90,7 @@ function mark() {
 }
 
 function themeSwitch() {
-  const theme = window.seriesgateTheme;
+  const theme = /** @type {any} */ (window).seriesgateTheme; // theme.js sets it
   const select = element(
     "select",
     { "aria-label": "Colours", class: "theme", change: () => theme.choose(select.value) },

@@ -28,7 +28,7 @@ export class LoginPage {
       element(
         "form",
         {
-          submit: (event) => {
+          submit: (/** @type {Event} */ event) => {
             event.preventDefault();
             this.#submit();
           },
@@ -73,6 +73,7 @@ export class LoginPage {
   }
 }
 
+/** @param {import("/dashboard/shared/api.js").Problem} problem */
 function explained(problem) {
   switch (problem.status) {
     case 401:

@@ -7,7 +7,7 @@ import { LoginPage } from "/dashboard/login.js";
 import { SeriesPage } from "/dashboard/series/page.js";
 import { change, read } from "/dashboard/shared/api.js";
 import { parseAddress } from "/dashboard/shared/address.js";
-import { ChangeFeed } from "/dashboard/shared/change-feed.js";
+import { ChangeFeed, detailOf } from "/dashboard/shared/change-feed.js";
 import { element } from "/dashboard/shared/element.js";
 import { empty, failure, refreshAges } from "/dashboard/shared/parts.js";
 import { StreamPage } from "/dashboard/stream/page.js";
@@ -24,17 +24,32 @@ const AGES = 10000;
  * @property {() => void} leave
  */
 
+/** @typedef {{name: string | null, scopes: string[]}} Session */
+
 const feed = new ChangeFeed();
-const main = document.getElementById("main");
+const main = placed("main");
 /** @type {Page | null} */
 let current = null;
 let currentKind = "";
-/** @type {{name: string | null, scopes: string[]} | null} */
+/** @type {Session | null} */
 let session = null;
 
-const header = new Header(document.getElementById("header"), { feed, logOut });
+const header = new Header(placed("header"), { feed, logOut });
 
-/** Give the kind of page that an address is for, and what makes one. */
+/**
+ * Give a part of the document that index.html has.
+ * @param {string} id
+ * @returns {HTMLElement}
+ */
+function placed(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id));
+}
+
+/**
+ * Give the kind of page that an address is for, and what makes one.
+ * @param {string[]} path
+ * @returns {[kind: string, make: () => Page]}
+ */
 function pageFor([first = "", second, ...rest]) {
   if (rest.length === 0) {
     switch (second === undefined ? first : `${first}/`) {
@@ -70,12 +85,13 @@ function show() {
     return;
   }
   const isFirst = current === null;
-  place(make());
+  const page = make();
+  place(page);
   currentKind = kind;
-  current.enter(address);
+  page.enter(address);
   if (!isFirst) {
     window.scrollTo({ top: 0 });
-    current.element.querySelector("h1")?.focus({ preventScroll: true });
+    page.element.querySelector("h1")?.focus({ preventScroll: true });
   }
 }
 
@@ -90,7 +106,7 @@ function place(page) {
 
 async function begin() {
   try {
-    session = await read("/session");
+    session = /** @type {Session} */ (await read("/session"));
   } catch (problem) {
     if (problem.status === 401) {
       askForToken();
@@ -109,8 +125,9 @@ function askForToken() {
   session = null;
   feed.stop();
   header.signedOut();
-  place(new LoginPage(begin));
-  current.enter(parseAddress(location.hash));
+  const page = new LoginPage(begin);
+  place(page);
+  page.enter();
 }
 
 async function logOut() {
@@ -120,8 +137,8 @@ async function logOut() {
 
 window.addEventListener("hashchange", show);
 window.addEventListener("unauthorized", () => session !== null && askForToken());
-feed.addEventListener("state", ({ detail }) => detail === "refused" && askForToken());
-document.getElementById("skip").addEventListener("click", (event) => {
+feed.addEventListener("state", (event) => detailOf(event) === "refused" && askForToken());
+placed("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the fragment is the address of the page
   main.focus();
 });

@@ -3,6 +3,7 @@
 (() => {
   const KEY = "seriesgate-theme";
 
+  /** @param {string} theme */
   function apply(theme) {
     if (theme === "light" || theme === "dark") {
       document.documentElement.dataset.theme = theme;
@@ -19,6 +20,7 @@
     }
   }
 
+  /** @param {string} theme */
   function choose(theme) {
     apply(theme);
     try {
@@ -29,5 +31,5 @@
   }
 
   apply(read());
-  window.seriesgateTheme = { read, choose };
+  Object.assign(window, { seriesgateTheme: { read, choose } });
 })();

@@ -23,6 +23,8 @@ export class Chart {
   #points = [];
   #chosen = -1;
   #width = 0;
+  /** Over the step that is read out. */
+  #marker = svg("rect");
 
   /** @param {{title: string, noun: string}} given what is counted */
   constructor({ title, noun }) {
@@ -85,10 +87,13 @@ export class Chart {
     const values = ticks(Math.max(...points.map(({ value }) => value)));
     const bottom = HEIGHT - BOTTOM;
     const pitch = (this.#width - LEFT - RIGHT) / points.length;
-    const y = (value) => bottom - (value / values.at(-1)) * (bottom - TOP);
+    const top = values[values.length - 1];
+    /** @param {number} value */
+    const y = (value) => bottom - (value / top) * (bottom - TOP);
+    /** @param {number} position */
     const x = (position) => LEFT + position * pitch;
     const gap = Math.min(2, pitch * 0.2);
-    this.marker = svg("rect", { class: "marker", y: TOP, width: Math.max(1, pitch), height: bottom - TOP, visibility: "hidden" });
+    this.#marker = svg("rect", { class: "marker", y: TOP, width: Math.max(1, pitch), height: bottom - TOP, visibility: "hidden" });
     const drawing = svg(
       "svg",
       {
@@ -98,10 +103,10 @@ export class Chart {
         role: "img",
         tabindex: 0,
         "aria-label": this.#description(),
-        pointermove: (event) => this.#choose(Math.floor((event.offsetX - LEFT) / pitch), x),
+        pointermove: (/** @type {PointerEvent} */ event) => this.#choose(Math.floor((event.offsetX - LEFT) / pitch), x),
         pointerleave: () => this.#choose(-1, x),
         blur: () => this.#choose(-1, x),
-        keydown: (event) => this.#step(event, x),
+        keydown: (/** @type {KeyboardEvent} */ event) => this.#step(event, x),
       },
       ...values.map((value) =>
         svg(
@@ -111,7 +116,7 @@ export class Chart {
           svg("text", { x: LEFT - 8, y: y(value) + 4, "text-anchor": "end" }, label(value)),
         ),
       ),
-      this.marker,
+      this.#marker,
       ...points.map(({ value }, position) =>
         value
           ? svg("rect", {
@@ -129,10 +134,14 @@ export class Chart {
     this.#tell();
   }
 
+  /**
+   * @param {(position: number) => number} x
+   * @param {number} bottom
+   */
   #timeLabels(x, bottom) {
     const times = this.#points.map(({ at }) => at);
     const room = Math.max(1, Math.floor((this.#width - LEFT) / LABEL_WIDTH));
-    const byDay = times.at(-1) - times[0] > 3 * 86400000;
+    const byDay = times[times.length - 1].getTime() - times[0].getTime() > 3 * 86400000;
     return labelled(times, room).map((position) => {
       const at = times[position];
       const text = byDay || at.getHours() + at.getMinutes() === 0 ? day(at).slice(5) : hourOf(at);
@@ -147,21 +156,31 @@ export class Chart {
     return `${count(total)} ${this.noun} since ${step(this.#points[0].at)}${peak}. Arrow keys read each step.`;
   }
 
+  /**
+   * @param {KeyboardEvent} event
+   * @param {(position: number) => number} x
+   */
   #step(event, x) {
     const last = this.#points.length - 1;
     const from = this.#chosen < 0 ? last + 1 : this.#chosen;
-    const wanted = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last }[event.key];
+    /** @type {Record<string, number>} */
+    const steps = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: last };
+    const wanted = steps[event.key];
     if (wanted !== undefined) {
       event.preventDefault();
       this.#choose(Math.min(last, Math.max(0, wanted)), x);
     }
   }
 
+  /**
+   * @param {number} position
+   * @param {(position: number) => number} x
+   */
   #choose(position, x) {
     this.#chosen = position < this.#points.length ? Math.max(-1, position) : -1;
-    this.marker.setAttribute("visibility", this.#chosen < 0 ? "hidden" : "visible");
+    this.#marker.setAttribute("visibility", this.#chosen < 0 ? "hidden" : "visible");
     if (this.#chosen >= 0) {
-      this.marker.setAttribute("x", x(this.#chosen));
+      this.#marker.setAttribute("x", String(x(this.#chosen)));
     }
     this.#tell();
   }
@@ -175,14 +194,17 @@ export class Chart {
   }
 }
 
+/** @param {number} value */
 function label(value) {
   return value >= 10000 ? `${count(Number((value / 1000).toPrecision(3)))}k` : count(Number(value.toFixed(value < 10 ? 2 : 0)));
 }
 
+/** @param {Date} at */
 function hourOf(at) {
   return `${String(at.getHours()).padStart(2, "0")}:${String(at.getMinutes()).padStart(2, "0")}`;
 }
 
+/** @param {Date} at */
 function step(at) {
   return `${day(at)} ${hourOf(at)}`;
 }

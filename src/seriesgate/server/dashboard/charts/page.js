@@ -6,7 +6,10 @@ import { link } from "/dashboard/shared/address.js";
 import { element } from "/dashboard/shared/element.js";
 import { failure } from "/dashboard/shared/parts.js";
 
-/** Minutes of the window, and of a step: never more points than a screen has room for. */
+/**
+ * Minutes of the window, and of a step: never more points than a screen has room for.
+ * @type {[name: string, text: string, minutes: number, step: number][]}
+ */
 const WINDOWS = [
   ["hour", "Hour", 60, 1],
   ["6h", "6 hours", 360, 5],
@@ -49,12 +52,14 @@ export class ChartsPage {
     this.onChange = () => this.#soon(PAUSE);
   }
 
+  /** @param {import("/dashboard/shared/address.js").Address} address */
   enter(address) {
     this.feed.addEventListener("change", this.onChange);
     this.feed.addEventListener("fresh", this.onChange);
     this.update(address);
   }
 
+  /** @param {import("/dashboard/shared/address.js").Address} address */
   update({ query }) {
     this.#window = WINDOWS.find(([name]) => name === query.get("window")) ?? WINDOWS[0];
     this.windows.forEach((anchor, position) => {
@@ -75,6 +80,7 @@ export class ChartsPage {
     Object.values(this.charts).forEach((chart) => chart.leave());
   }
 
+  /** @param {number} wait in milliseconds */
   #soon(wait) {
     const due = Date.now() + wait;
     if (due < this.#due) {
@@ -91,9 +97,9 @@ export class ChartsPage {
     this.#due = Infinity;
     const [, , minutes, step] = this.#window;
     try {
-      const { Points } = await read("/stats", new URLSearchParams({ minutes, step }), this.#reading.signal);
+      const { Points } = await read("/stats", new URLSearchParams({ minutes: String(minutes), step: String(step) }), this.#reading.signal);
       for (const [name, chart] of Object.entries(this.charts)) {
-        chart.show(Points.map((point) => ({ at: new Date(point.At), value: point[`${name}PerMinute`], sum: point[name] })));
+        chart.show(Points.map((/** @type {Record<string, any>} */ point) => ({ at: new Date(point.At), value: point[`${name}PerMinute`], sum: point[name] })));
       }
       this.problem.replaceChildren();
     } catch (problem) {

@@ -12,10 +12,11 @@ export function ticks(most, steps = 4) {
   }
   const rough = most / steps;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough);
+  const step = [1, 2, 5].map((each) => each * power).find((each) => each >= rough) ?? 10 * power;
   const found = [0];
-  while (found.at(-1) < most) {
-    found.push(Number((found.length * step).toPrecision(12)));
+  for (let top = 0; top < most; ) {
+    top = Number((found.length * step).toPrecision(12));
+    found.push(top);
   }
   return found;
 }
@@ -27,7 +28,7 @@ export function ticks(most, steps = 4) {
  * @returns {number[]} their positions
  */
 export function labelled(times, room) {
-  const minutes = (times.at(-1) - times[0]) / 60000;
+  const minutes = (times[times.length - 1].getTime() - times[0].getTime()) / 60000;
   const step =
     [1, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440].find((each) => minutes / each <= room) ?? 2880;
   return times.flatMap((time, position) => {

@@ -59,6 +59,7 @@ export class GatewaysPage {
     }
   }
 
+  /** @param {Record<string, any>[]} gateways */
   #show(gateways) {
     const text = JSON.stringify(gateways);
     if (text === this.#shown) {
@@ -66,17 +67,20 @@ export class GatewaysPage {
     }
     this.#shown = text;
     // What is drawn anew must not take the focus away from whoever goes by keys.
-    const focused = document.activeElement?.dataset?.letter;
+    const focused = document.activeElement?.getAttribute("data-letter");
     this.list.replaceChildren(
       ...(gateways.length
         ? worstFirst(gateways).map((gateway) => this.#card(gateway))
         : [empty("No gateway has reported yet", "A gateway tells how it stands as soon as it runs and reaches this server.")]),
     );
     if (focused) {
-      this.list.querySelector(`[data-letter="${CSS.escape(focused)}"]`)?.focus();
+      /** @type {HTMLElement | null} */ (
+        this.list.querySelector(`[data-letter="${CSS.escape(focused)}"]`)
+      )?.focus();
     }
   }
 
+  /** @param {Record<string, any>} gateway */
   #card(gateway) {
     const { kind, text } = health(gateway);
     const late = `${(gateway.LateArrivalRate * 100).toFixed(1)} % of ${counted(gateway.SeriesClosed, "series")}`;
@@ -92,7 +96,7 @@ export class GatewaysPage {
         element("span", { class: "second" }, "last seen ", age(gateway.LastSeenAt)),
       ),
       gateway.IsQuiet ? element("p", { class: "last-known" }, "Three of its heartbeats have not come. This is what it said last:") : null,
-      gateway.NotReady.length ? element("ul", { class: "not-ready" }, ...gateway.NotReady.map((each) => element("li", {}, each))) : null,
+      gateway.NotReady.length ? element("ul", { class: "not-ready" }, ...gateway.NotReady.map((/** @type {string} */ each) => element("li", {}, each))) : null,
       element(
         "dl",
         { class: "gateway-figures" },
@@ -115,6 +119,7 @@ export class GatewaysPage {
     );
   }
 
+  /** @param {Record<string, any>} gateway */
   #letters(gateway) {
     const more = gateway.DeadLetters - gateway.DeadLetterList.length;
     return element(
@@ -124,7 +129,7 @@ export class GatewaysPage {
       element(
         "ul",
         {},
-        ...gateway.DeadLetterList.map((letter) =>
+        ...gateway.DeadLetterList.map((/** @type {Record<string, any>} */ letter) =>
           element(
             "li",
             {},
@@ -143,6 +148,10 @@ export class GatewaysPage {
     );
   }
 
+  /**
+   * @param {Record<string, any>} gateway
+   * @param {Record<string, any>} letter
+   */
   #retryButton(gateway, letter) {
     const button = element(
       "button",
@@ -158,6 +167,10 @@ export class GatewaysPage {
     return button;
   }
 
+  /**
+   * @param {Record<string, any>} gateway
+   * @param {Record<string, any>} letter
+   */
   async #retry(gateway, letter) {
     const path = `/gateways/${encodeURIComponent(gateway.Name)}/dead-letters/${letter.DeliveryID}/retry`;
     try {
@@ -170,16 +183,20 @@ export class GatewaysPage {
   }
 }
 
-/** `calling_ae_title` as `calling AE title`. */
+/** `calling_ae_title` as `calling AE title`. @param {string} reason */
 function reasonText(reason) {
   return reason.replaceAll("_", " ").replace(/\bae\b/, "AE");
 }
 
+/**
+ * @param {string} name
+ * @param {...import("/dashboard/shared/element.js").Child} value
+ */
 function figure(name, ...value) {
   return element("div", {}, element("dt", {}, name), element("dd", {}, ...value));
 }
 
-/** Free space as a bar that is full at ten times what must stay free. */
+/** Free space as a bar that is full at ten times what must stay free. @param {Record<string, any>} gateway */
 function disk({ FreeBytes, MinFreeBytes }) {
   if (FreeBytes === null) {
     return "unknown";

@@ -29,15 +29,19 @@ export function momentsOf(entry, series) {
     const at = new Date(values[name]);
     const before = position ? new Date(values[known[position - 1][0]]) : null;
     const both = name === "RegisteredAt" ? "Delivered, registered" : text;
-    return { text: both, at, since: before === null ? null : (at - before) / 1000 };
+    return { text: both, at, since: before === null ? null : (at.getTime() - before.getTime()) / 1000 };
   });
 }
 
 /** @param {Record<string, any>} series with its history */
 export function historyList(series) {
-  return element("ol", { class: "history" }, ...series.History.map((entry) => revision(entry, series)));
+  return element("ol", { class: "history" }, ...series.History.map((/** @type {Record<string, any>} */ entry) => revision(entry, series)));
 }
 
+/**
+ * @param {Record<string, any>} entry of its history
+ * @param {Record<string, any>} series
+ */
 function revision(entry, series) {
   const report = entry.Report;
   const added = report.AddedInstances === null ? null : `, ${count(report.AddedInstances)} added`;
@@ -55,6 +59,7 @@ function revision(entry, series) {
   );
 }
 
+/** @param {{text: string, at: Date, since: number | null}} given */
 function moment({ text, at, since }) {
   return element(
     "li",

@@ -4,6 +4,7 @@ import { historyList } from "/dashboard/series/history.js";
 import { instanceStrip } from "/dashboard/series/instance-strip.js";
 import { Problem, read } from "/dashboard/shared/api.js";
 import { link } from "/dashboard/shared/address.js";
+import { detailOf } from "/dashboard/shared/change-feed.js";
 import { element, foreign } from "/dashboard/shared/element.js";
 import { bytes, count, dicomDate, exact } from "/dashboard/shared/format.js";
 import { empty, failure, flagList, modalityBadge, patientName, preview } from "/dashboard/shared/parts.js";
@@ -30,7 +31,11 @@ export class SeriesPage {
       this.heading,
       this.content,
     );
-    this.onChange = ({ detail }) => detail.series.SeriesInstanceUID === uid && this.#read();
+    this.onChange = (/** @type {Event} */ event) => {
+      if (detailOf(event).series.SeriesInstanceUID === uid) {
+        this.#read();
+      }
+    };
     this.onFresh = () => this.#read();
   }
 
@@ -72,6 +77,7 @@ export class SeriesPage {
     this.content.setAttribute("aria-busy", "false");
   }
 
+  /** @param {Record<string, any>} series */
   #show(series) {
     this.heading.replaceChildren(patientName(series.PatientName));
     this.content.replaceChildren(
@@ -123,16 +129,24 @@ export class SeriesPage {
   }
 }
 
+/**
+ * @param {string} title
+ * @param {...import("/dashboard/shared/element.js").Child} content
+ */
 function section(title, ...content) {
   return element("section", { class: "card" }, element("h2", {}, title), ...content);
 }
 
+/** @param {string[]} list */
 function uids(list) {
   return element("ul", { class: "uids" }, ...list.map((uid) => element("li", {}, element("code", {}, uid))));
 }
 
+/** @param {Record<string, any>} series */
 function fields(series) {
+  /** @param {string} name */
   const query = (name) => link([], new URLSearchParams({ [name]: series[name] }));
+  /** @param {string} name */
   const filtered = (name) =>
     series[name] ? element("a", { href: query(name), title: "Show all that have this" }, foreign(series[name])) : null;
   const rows = [

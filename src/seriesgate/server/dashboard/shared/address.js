@@ -22,6 +22,7 @@ export function parseAddress(hash) {
   };
 }
 
+/** @param {string} segment */
 function decoded(segment) {
   try {
     return decodeURIComponent(segment);

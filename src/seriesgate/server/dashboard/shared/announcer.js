@@ -18,7 +18,7 @@ export function announce(text) {
 function speak() {
   timer = 0;
   if (waiting) {
-    document.getElementById("announcer").textContent = waiting;
+    /** @type {HTMLElement} */ (document.getElementById("announcer")).textContent = waiting;
     waiting = "";
     timer = setTimeout(speak, PAUSE);
   }

@@ -38,6 +38,12 @@ export async function change(method, path, headers = {}) {
   return ask(method, path, { "X-Requested-With": "seriesgate", ...headers });
 }
 
+/**
+ * @param {string} method
+ * @param {string} url
+ * @param {Record<string, string>} headers
+ * @param {AbortSignal} [signal]
+ */
 async function ask(method, url, headers, signal) {
   let answer;
   try {
@@ -59,6 +65,7 @@ async function ask(method, url, headers, signal) {
   throw new Problem(answer.status, explanation(problem), Number.isNaN(wait) ? null : wait);
 }
 
+/** @param {{detail?: string, errors?: {field?: string, message: string}[]}} problem */
 function explanation({ detail = "The server gave no reason.", errors = [] }) {
   const fields = errors.map(({ field, message }) => (field ? `${field}: ${message}` : message));
   return [detail, ...fields].join(" – ");

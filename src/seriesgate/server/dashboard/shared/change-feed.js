@@ -6,6 +6,15 @@ const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30000;
 
 /**
+ * What an event of the feed tells.
+ * @param {Event} event
+ * @returns {any}
+ */
+export function detailOf(event) {
+  return /** @type {CustomEvent} */ (event).detail;
+}
+
+/**
  * Events: `change` with `detail: {outcome, series}`; `fresh` when changes may have been missed and
  * lists must be read anew; `state` with `detail` "live", "connecting" or "refused".
  *
@@ -19,6 +28,7 @@ export class ChangeFeed extends EventTarget {
   #timer = 0;
   #wait = FIRST_WAIT;
   #running = false;
+  /** @type {"live" | "connecting" | "refused"} */
   state = "connecting";
 
   constructor() {
@@ -99,6 +109,7 @@ export class ChangeFeed extends EventTarget {
     this.#source = null;
   }
 
+  /** @param {"live" | "connecting" | "refused"} state */
   #tell(state) {
     if (state !== this.state) {
       this.state = state;

@@ -15,6 +15,7 @@ import { count, counted, runsAsText } from "/dashboard/shared/format.js";
  * @returns {Flag[]}
  */
 export function flagsOf(series) {
+  /** @type {Flag[]} */
   const flags = [];
   const damaged = series.DamagedInstances.length;
   if (damaged) {

@@ -2,6 +2,8 @@
 
 const NUMBER = new Intl.NumberFormat("en", { useGrouping: true });
 const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+/** @type {[seconds: number, unit: string][]} */
+const UNITS_OF_TIME = [[86400, "d"], [3600, "h"], [60, "min"]];
 
 /** 12345 as `12,345`. @param {number} value */
 export function count(value) {
@@ -34,6 +36,7 @@ export function duration(seconds) {
     return `${seconds < 10 ? seconds.toFixed(2) : seconds.toFixed(1)} s`;
   }
   const whole = Math.round(seconds);
+  /** @type {[number, string][]} */
   const parts = [
     [Math.floor(whole / 86400), "d"],
     [Math.floor(whole / 3600) % 24, "h"],
@@ -54,7 +57,7 @@ export function ago(moment, now = new Date()) {
   if (seconds < 5) {
     return "just now"; // or a little ahead: clocks differ
   }
-  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+  for (const [size, unit] of UNITS_OF_TIME) {
     if (seconds >= size) {
       return `${count(Math.floor(seconds / size))} ${unit} ago`;
     }
@@ -62,6 +65,7 @@ export function ago(moment, now = new Date()) {
   return `${Math.floor(seconds)} s ago`;
 }
 
+/** @param {number} value */
 const two = (value) => String(value).padStart(2, "0");
 
 /** The day in this browser's time zone: `2026-01-31`. @param {Date} moment */
@@ -86,6 +90,7 @@ export function dicomDate(text) {
 
 /** Runs of whole numbers, sorted: [1, 2, 3, 7] as [[1, 3], [7, 7]]. @param {number[]} numbers */
 export function runs(numbers) {
+  /** @type {[first: number, last: number][]} */
   const found = [];
   for (const number of [...new Set(numbers)].sort((one, other) => one - other)) {
     const last = found.at(-1);

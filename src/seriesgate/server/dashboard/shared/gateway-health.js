@@ -5,7 +5,7 @@ import { counted } from "/dashboard/shared/format.js";
 /** The worst first, as a page lists them. */
 const KINDS = ["bad", "warn", "good"];
 
-/** How a gateway is, in a word or two. @param {object} gateway */
+/** How a gateway is, in a word or two. @param {Record<string, any>} gateway */
 export function health({ IsQuiet, NotReady, DeadLetters }) {
   if (IsQuiet) {
     return { kind: "bad", text: "Quiet" };
@@ -16,7 +16,7 @@ export function health({ IsQuiet, NotReady, DeadLetters }) {
   return DeadLetters ? { kind: "warn", text: "Dead letters" } : { kind: "good", text: "All is well" };
 }
 
-/** How all of them are, in a line; null where none has ever reported. @param {object[]} gateways */
+/** How all of them are, in a line; null where none has ever reported. @param {Record<string, any>[]} gateways */
 export function verdict(gateways) {
   if (!gateways.length) {
     return null;
@@ -32,8 +32,9 @@ export function verdict(gateways) {
   return { kind: health(worstFirst(gateways)[0]).kind, text: complaints.join(", ") || "All is well" };
 }
 
-/** Gateways in the order in which they need a person. @param {object[]} gateways by name */
+/** Gateways in the order in which they need a person. @param {Record<string, any>[]} gateways by name */
 export function worstFirst(gateways) {
+  /** @param {Record<string, any>} gateway */
   const rank = (gateway) => KINDS.indexOf(health(gateway).kind);
   return gateways.toSorted((one, other) => rank(one) - rank(other));
 }

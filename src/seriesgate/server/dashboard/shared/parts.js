@@ -83,8 +83,10 @@ export function age(value) {
 
 /** Bring all ages on the page up to date. */
 export function refreshAges() {
-  for (const node of document.querySelectorAll("time[data-age]")) {
-    node.textContent = ago(new Date(node.getAttribute("datetime")));
+  for (const node of document.querySelectorAll("time")) {
+    if (node.dataset.age !== undefined) {
+      node.textContent = ago(new Date(node.dateTime));
+    }
   }
 }
 

@@ -11,6 +11,7 @@ export function personNames(value) {
   return [...new Set(names)];
 }
 
+/** @param {string} group */
 function readable(group) {
   const [family = "", given = "", middle = "", prefix = "", suffix = ""] = group
     .split("^")

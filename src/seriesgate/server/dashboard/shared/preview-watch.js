@@ -34,10 +34,18 @@ export class PreviewWatch {
     this.#timers.clear();
   }
 
+  /**
+   * @param {string} uid
+   * @param {number} attempt
+   */
   #wait(uid, attempt) {
     this.#timers.set(uid, setTimeout(() => this.#look(uid, attempt), WAITS[attempt]));
   }
 
+  /**
+   * @param {string} uid
+   * @param {number} attempt
+   */
   async #look(uid, attempt) {
     let series = null;
     try {

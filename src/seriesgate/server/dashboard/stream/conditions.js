@@ -9,7 +9,7 @@ export const EXACT = {
   StudyInstanceUID: "Study UID",
 };
 
-/** All conditions, in the order in which they are shown. */
+/** All conditions, in the order in which they are shown. @type {Record<string, string>} */
 export const LABELS = {
   text: "Text",
   ...EXACT,

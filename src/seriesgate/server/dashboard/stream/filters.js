@@ -7,6 +7,7 @@ import { EXACT, LABELS, conditionsOf } from "/dashboard/stream/conditions.js";
 const PAUSE = 250;
 const TIMES = ["received_from", "received_before"];
 const MODALITIES = ["CR", "CT", "DX", "ES", "IO", "MG", "MR", "NM", "OT", "PT", "RF", "SR", "US", "XA"];
+/** @type {Record<string, string>} */
 const HINTS = { Modality: "MR", StudyInstanceUID: "1.2.840…" };
 
 export class Filters {
@@ -46,7 +47,7 @@ export class Filters {
       {
         class: "filters",
         role: "search",
-        submit: (event) => {
+        submit: (/** @type {Event} */ event) => {
           event.preventDefault();
           this.#now();
         },
@@ -56,6 +57,10 @@ export class Filters {
     );
   }
 
+  /**
+   * @param {string} name
+   * @param {string} label
+   */
   #field(name, label, type = "text") {
     const input = element("input", {
       type,
@@ -74,7 +79,7 @@ export class Filters {
   /** Show what the URL says. @param {URLSearchParams} conditions */
   show(conditions) {
     for (const name of Object.keys(LABELS)) {
-      const input = this.element.elements[name];
+      const input = this.#input(name);
       const value = conditions.get(name) ?? "";
       const shown = TIMES.includes(name) && value ? local(value) : value;
       if (input.value.trim() !== shown && !(input === document.activeElement && name === "text")) {
@@ -86,10 +91,19 @@ export class Filters {
     );
   }
 
+  /** @param {string} name */
+  #input(name) {
+    return /** @type {HTMLInputElement} */ (this.element.elements.namedItem(name));
+  }
+
+  /**
+   * @param {string} name
+   * @param {string} value
+   */
   #chip(name, value) {
     const text = TIMES.includes(name) ? local(value).replace("T", " ") : value;
     const remove = () => {
-      this.element.elements[name].value = "";
+      this.#input(name).value = "";
       this.#now();
     };
     return element(
@@ -113,8 +127,11 @@ export class Filters {
 
   #now() {
     clearTimeout(this.#timer);
-    const written = new URLSearchParams(new FormData(this.element));
-    written.set("Modality", written.get("Modality").toUpperCase());
+    const written = new URLSearchParams();
+    for (const [name, value] of new FormData(this.element)) {
+      written.set(name, String(value)); // the form has no files
+    }
+    written.set("Modality", (written.get("Modality") ?? "").toUpperCase());
     for (const name of TIMES) {
       const value = written.get(name);
       written.set(name, value ? new Date(value).toISOString() : "");
@@ -128,7 +145,7 @@ export class Filters {
   }
 }
 
-/** A moment as the input for times takes it. */
+/** A moment as the input for times takes it. @param {string} value */
 function local(value) {
   const at = new Date(value);
   return Number.isNaN(at.getTime()) ? "" : `${day(at)}T${clock(at)}`;

@@ -3,6 +3,7 @@
 import { Problem, read } from "/dashboard/shared/api.js";
 import { link } from "/dashboard/shared/address.js";
 import { announce } from "/dashboard/shared/announcer.js";
+import { detailOf } from "/dashboard/shared/change-feed.js";
 import { element } from "/dashboard/shared/element.js";
 import { counted } from "/dashboard/shared/format.js";
 import { empty, failure } from "/dashboard/shared/parts.js";
@@ -49,10 +50,12 @@ export class StreamPage {
       this.list,
       this.pager,
     );
+    /** @type {Record<string, EventListener>} */
     this.listeners = {
-      change: ({ detail }) => this.#take(detail),
+      change: (event) => this.#take(detailOf(event)),
       fresh: () => this.#load(),
     };
+    this.onScroll = () => !this.news.hidden && this.#schedule();
   }
 
   /** @param {import("/dashboard/shared/address.js").Address} address */
@@ -60,7 +63,6 @@ export class StreamPage {
     for (const [name, listener] of Object.entries(this.listeners)) {
       this.feed.addEventListener(name, listener);
     }
-    this.onScroll = () => !this.news.hidden && this.#schedule();
     window.addEventListener("scroll", this.onScroll, { passive: true });
     this.#summary.refresh(0);
     this.#read(query);
@@ -72,7 +74,7 @@ export class StreamPage {
     }
   }
 
-  /** Go to other filters or another page of the list. */
+  /** Go to other filters or another page of the list. @param {import("/dashboard/shared/address.js").Address} address */
   update({ query }) {
     this.#read(query);
     this.#load();
@@ -91,19 +93,21 @@ export class StreamPage {
     this.#previews.leave();
   }
 
+  /** @param {URLSearchParams} query */
   #read(query) {
     this.#conditions = conditionsOf(query);
     this.#cursor = query.get("cursor") ?? "";
     this.#filters.show(this.#conditions);
   }
 
+  /** @param {URLSearchParams} conditions */
   #choose(conditions) {
     if (String(conditions) !== String(this.#conditions) || this.#cursor) {
       // No step back for each letter that is typed.
       const target = link([], conditions);
-      if (document.activeElement?.name === "text") {
+      if (document.activeElement?.getAttribute("name") === "text") {
         history.replaceState(null, "", target);
-        this.update({ query: conditions });
+        this.update({ path: [], query: conditions });
       } else {
         location.hash = target;
       }
@@ -162,6 +166,7 @@ export class StreamPage {
     }
   }
 
+  /** @param {string | null} following the cursor of the next page */
   #showPager(following) {
     const links = [];
     if (this.#cursor) {
@@ -175,7 +180,10 @@ export class StreamPage {
     this.pager.replaceChildren(...links);
   }
 
-  /** Take a change of the feed; what is shown changes with the next frame. */
+  /**
+   * Take a change of the feed; what is shown changes with the next frame.
+   * @param {{outcome: string, series: Record<string, any>}} change
+   */
   #take({ outcome, series }) {
     this.#summary.refresh();
     if (outcome === "updated" || this.#waiting.has(series.SeriesInstanceUID)) {

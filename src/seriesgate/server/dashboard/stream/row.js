@@ -24,6 +24,7 @@ export const COLUMNS = [
  */
 export function seriesRow(series) {
   const target = link(["series", series.SeriesInstanceUID]);
+  /** @type {Record<string, import("/dashboard/shared/element.js").Child | HTMLElement[]>} */
   const cells = {
     preview: preview(series, { size: 40 }),
     patient: [
@@ -50,6 +51,7 @@ export function seriesRow(series) {
   );
 }
 
+/** @param {Record<string, any>} series */
 function described(series) {
   if (series.SeriesDescription) {
     return foreign(series.SeriesDescription, { class: "first", title: series.SeriesDescription });

@@ -42,8 +42,8 @@ export class Summary {
     this.#due = Infinity;
     try {
       const [stats, latest, { gateways }] = await Promise.all([
-        read("/stats", new URLSearchParams({ minutes: 60 })),
-        read("/series", new URLSearchParams({ limit: 1 })),
+        read("/stats", new URLSearchParams({ minutes: "60" })),
+        read("/series", new URLSearchParams({ limit: "1" })),
         read("/gateways"),
       ]);
       this.#showNumbers(stats);
@@ -57,6 +57,7 @@ export class Summary {
     }
   }
 
+  /** @param {{Totals: Record<string, number>, Points: {Series: number}[]}} stats */
   #showNumbers({ Totals, Points }) {
     this.#numbers.replaceChildren(
       ...TOTALS.map((name) =>
@@ -70,6 +71,10 @@ export class Summary {
     );
   }
 
+  /**
+   * @param {{kind: string, text: string} | null} gateways
+   * @param {Record<string, any>} [latest]
+   */
   #showAnswer(gateways, latest) {
     const came = latest
       ? element("span", {}, "The last series came ", age(latest.ReceivedAt))

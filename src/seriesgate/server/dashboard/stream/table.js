@@ -57,7 +57,7 @@ export class SeriesTable {
       known.row.replaceWith(row);
       this.#shown.set(series.SeriesInstanceUID, { series, row });
       if (focused) {
-        row.querySelector("a").focus();
+        row.querySelector("a")?.focus();
       }
     }
     return true;
@@ -72,18 +72,23 @@ export class SeriesTable {
       rows.unshift(row);
     }
     this.#body.prepend(...rows);
-    while (this.#body.children.length > PAGE) {
-      const last = this.#body.lastElementChild;
-      this.#shown.delete(last.dataset.uid);
-      last.remove();
+    const [...all] = this.#body.children;
+    for (const row of all.slice(PAGE)) {
+      this.#shown.delete(row.getAttribute("data-uid") ?? "");
+      row.remove();
     }
   }
 }
 
+/**
+ * @param {Record<string, any>} one
+ * @param {Record<string, any>} other
+ */
 function looksLike(one, other) {
   return one.UpdatedAt === other.UpdatedAt && one.HasPreview === other.HasPreview;
 }
 
+/** @param {HTMLElement} row */
 function fresh(row) {
   row.classList.add("fresh");
   return row;

@@ -20,6 +20,9 @@ run: $(VENV)/.run ## start the gateway and the server on this machine
 test: check peers ## install what the tests need and run all checks and tests
 	$(BIN)/pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
+unit: $(VENV)/.dev ## the unit tests alone: no network, no other program, in seconds
+	@$(BIN)/pytest --numprocesses auto --hypothesis-profile quick tests/unit
+
 check: $(VENV)/.dev ## format, lint, types, floors
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -82,4 +85,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test check format peers fuzz prove simulate soak bench bench-server docs screenshots lock clean
+.PHONY: help run test unit check format peers fuzz prove simulate soak bench bench-server docs screenshots lock clean

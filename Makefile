@@ -53,6 +53,9 @@ soak: $(VENV)/.dev peers ## kill the gateway ROUNDS (50) times under load, SEED=
 bench: $(VENV)/.dev peers ## measure beside other receivers: as root, on a quiet machine, about 45 minutes
 	$(BIN)/python -m bench.receivers
 
+bench-guard: $(VENV)/.dev ## count the calls and instructions of Python for each received instance
+	$(BIN)/python -m bench.guard
+
 bench-server: $(VENV)/.dev peers ## measure the server with a million series, on both databases: about 15 minutes
 	$(BIN)/python -m bench.server_million --page docs/explanation
 
@@ -85,4 +88,4 @@ $(VENV)/.dev: requirements-dev.txt pyproject.toml
 	@PYTHON=$(PYTHON) scripts/make-venv $(VENV) requirements-dev.txt
 	@touch $@ $(VENV)/.run
 
-.PHONY: help run test unit check format peers fuzz prove simulate soak bench bench-server docs screenshots lock clean
+.PHONY: help run test unit check format peers fuzz prove simulate soak bench bench-guard bench-server docs screenshots lock clean

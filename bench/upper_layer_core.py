@@ -30,6 +30,7 @@ from seriesgate.upper_layer.pdu import (
 )
 
 MR_IMAGE_STORAGE = b"1.2.840.10008.5.1.4.1.1.4\0"
+SOP_INSTANCE_UID = "1.2.826.0.1.3680043.8.498.12345678901234567890123456789012345678"
 MAX_PDU_LENGTH = 128 * 1024
 RECEIVED_AT_ONCE = 256 * 1024
 ROUNDS = 7
@@ -41,7 +42,7 @@ def associate_request() -> bytes:
     return encode(AAssociateRq(b"STORESCP", b"BENCH", (context,), UserInformation(16384, "1.2.3")))
 
 
-def command_set() -> bytes:
+def command_set(sop_instance_uid: str = SOP_INSTANCE_UID) -> bytes:
     def element(number: int, value: bytes) -> bytes:
         return struct.pack("<HHI", 0, number, len(value)) + value
 
@@ -54,17 +55,18 @@ def command_set() -> bytes:
         + short(0x0110, 7)
         + short(0x0700, 0)
         + short(0x0800, 1)
-        + element(0x1000, b"1.2.826.0.1.3680043.8.498.12345678901234567890123456789012345678")
+        + element(0x1000, sop_instance_uid.encode().ljust(len(sop_instance_uid) + 1 & ~1, b"\0"))
     )
     return element(0x0000, len(elements).to_bytes(4, "little")) + elements
 
 
-def store_request(size: int) -> bytes:
-    pdus = [PresentationDataValue(1, is_command=True, is_last=True, data=command_set())]
+def store_request(data_set: bytes, sop_instance_uid: str = SOP_INSTANCE_UID) -> bytes:
+    command = command_set(sop_instance_uid)
+    pdus = [PresentationDataValue(1, is_command=True, is_last=True, data=command)]
     step = MAX_PDU_LENGTH - 6
-    for start in range(0, size, step):
-        part = bytes(min(step, size - start))
-        is_last = start + step >= size
+    for start in range(0, len(data_set), step):
+        part = data_set[start : start + step]
+        is_last = start + step >= len(data_set)
         pdus.append(PresentationDataValue(1, is_command=False, is_last=is_last, data=part))
     return b"".join(encode(PDataTf((value,))) for value in pdus)
 
@@ -90,7 +92,7 @@ def microseconds_per_store(size: int) -> float:
     connection.receive_data(associate_request(), 0.0)
     drain(connection, 0.0)
     connection.data_to_send()
-    request = memoryview(store_request(size))
+    request = memoryview(store_request(bytes(size)))
     pieces = [
         request[start : start + RECEIVED_AT_ONCE]
         for start in range(0, len(request), RECEIVED_AT_ONCE)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from bench.peers import AE_TITLE
 from bench.programs import BenchmarkError
 
-from seriesgate.modality.dimse_requests import decode_response, encode_c_store_request
+from seriesgate.requestor.dimse_requests import decode_response, encode_c_store_request
 from seriesgate.upper_layer.codec import decode, encode
 from seriesgate.upper_layer.pdu import (
     AAssociateAc,

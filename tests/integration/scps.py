@@ -20,8 +20,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE, encode, mr_instance
 from tests.e2e.processes import free_port
 
-from seriesgate.modality.destination import Destination
-from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.remote_ae import RemoteAE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,9 +70,9 @@ def encapsulated_jpeg(sop: str) -> EncodedInstance:
 
 
 @contextlib.contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[Destination]:
+def storescp(folder: Path, *options: str) -> Iterator[RemoteAE]:
     """Run DCMTK's storescp, which keeps data sets bit for bit in `folder`."""
-    destination = Destination("127.0.0.1", free_port())
+    destination = RemoteAE("127.0.0.1", free_port())
     command = ["storescp", "--bit-preserving", "--promiscuous", "--accept-all", *options]
     command += ["--output-directory", str(folder), str(destination.port)]
     # Without it DCMTK leaves Nagle's algorithm on.
@@ -115,7 +115,7 @@ def pynetdicom_scp(
     called_ae_title: str | None = None,
     max_associations: int = 10,
     on_rejected: Callable[[], None] = lambda: None,
-) -> Iterator[tuple[Destination, Received]]:
+) -> Iterator[tuple[RemoteAE, Received]]:
     """Run a pynetdicom SCP that takes `contexts`, and answers each C-STORE as `answer` says."""
     received = Received()
     # An answer that aborts comes back in `closed`.
@@ -168,7 +168,7 @@ def pynetdicom_scp(
     thread.start()
     ae._servers.append(server)
     try:
-        yield Destination("127.0.0.1", server.socket.getsockname()[1]), received
+        yield RemoteAE("127.0.0.1", server.socket.getsockname()[1]), received
     finally:
         # Shutdown aborts what is still there, and must not do so to what is just closing.
         for association in ae.active_associations:
@@ -180,7 +180,7 @@ def pynetdicom_scp(
 @contextlib.contextmanager
 def scripted_scp(
     *scripts: Callable[[socket.socket], None],
-) -> Iterator[Destination]:
+) -> Iterator[RemoteAE]:
     """Run an acceptor that treats each connection as the next of `scripts` does, then closes it.
 
     A failure of a script fails the test.
@@ -202,7 +202,7 @@ def scripted_scp(
     thread = threading.Thread(target=run)
     thread.start()
     try:
-        yield Destination("127.0.0.1", listener.getsockname()[1])
+        yield RemoteAE("127.0.0.1", listener.getsockname()[1])
     finally:
         thread.join()
         listener.close()

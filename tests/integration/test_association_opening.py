@@ -18,15 +18,15 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.modality.association_errors import (
+from seriesgate.requestor.association_errors import (
     AssociationError,
     AssociationRejectedError,
     PeerUnreachableError,
 )
-from seriesgate.modality.association_requestor import AssociationRequestor
-from seriesgate.modality.destination import Destination
-from seriesgate.modality.outgoing_instance import StorageContext
-from seriesgate.modality.storage_scu import echo
+from seriesgate.requestor.association_requestor import AssociationRequestor
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.remote_ae import RemoteAE
+from seriesgate.requestor.storage_scu import echo
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 # Long enough for the slowest machine, and for the tests in which nobody answers short enough.
@@ -34,7 +34,7 @@ TIMEOUT = 10.0
 SHORT = 0.1
 
 
-def _open(destination: Destination, timeout: float = TIMEOUT) -> AssociationRequestor:
+def _open(destination: RemoteAE, timeout: float = TIMEOUT) -> AssociationRequestor:
     return AssociationRequestor(destination, [MR_EXPLICIT], timeout)
 
 
@@ -92,7 +92,7 @@ def test_a_peer_that_accepts_the_connection_and_says_nothing_is_given_up():
 
 
 def test_nobody_there_is_told_as_such():
-    destination = Destination("127.0.0.1", free_port())
+    destination = RemoteAE("127.0.0.1", free_port())
     with pytest.raises(
         PeerUnreachableError, match=r"nothing answers at 127\.0\.0\.1:\d+: connection refused"
     ):
@@ -102,13 +102,13 @@ def test_nobody_there_is_told_as_such():
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a" * 70, "x..y"])
 def test_a_host_that_does_not_exist_is_told_as_such(host):
     with pytest.raises(PeerUnreachableError, match="there is no host named"):
-        _open(Destination(host, 104))
+        _open(RemoteAE(host, 104))
 
 
 def test_ipv6_is_spoken():
     listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     with listener, pytest.raises(AssociationError, match=r"\[::1\]:\d+ did not answer in time"):
-        _open(Destination("::1", listener.getsockname()[1]), SHORT)
+        _open(RemoteAE("::1", listener.getsockname()[1]), SHORT)
 
 
 def test_when_both_sides_release_at_once_the_requestor_answers_first():

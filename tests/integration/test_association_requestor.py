@@ -29,15 +29,15 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.modality import pdu_stream
-from seriesgate.modality.association_errors import (
+from seriesgate.requestor import pdu_stream
+from seriesgate.requestor.association_errors import (
     AssociationError,
     InstanceUnreadableError,
 )
-from seriesgate.modality.association_requestor import AssociationRequestor, Stored
-from seriesgate.modality.destination import Destination
-from seriesgate.modality.outgoing_instance import StorageContext
-from seriesgate.modality.pdu_stream import PduStream
+from seriesgate.requestor.association_requestor import AssociationRequestor, Stored
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.pdu_stream import PduStream
+from seriesgate.requestor.remote_ae import RemoteAE
 
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
 # Long enough for the slowest machine, and for the tests in which nobody answers short enough.
@@ -45,11 +45,11 @@ TIMEOUT = 10.0
 SHORT = 0.1
 
 
-def _open(destination: Destination, timeout: float = TIMEOUT) -> AssociationRequestor:
+def _open(destination: RemoteAE, timeout: float = TIMEOUT) -> AssociationRequestor:
     return AssociationRequestor(destination, [MR_EXPLICIT], timeout)
 
 
-def _store_and_abort(destination: Destination, instance: EncodedInstance) -> Stored:
+def _store_and_abort(destination: RemoteAE, instance: EncodedInstance) -> Stored:
     association = _open(destination)
     try:
         return association.store(instance)
@@ -285,7 +285,7 @@ def test_a_peer_that_is_never_silent_is_given_up_too(monkeypatch):
     ours, theirs = socket.socketpair()
     with contextlib.closing(ours), contextlib.closing(theirs):
         monkeypatch.setattr(pdu_stream, "_connect", lambda *_: ours)
-        stream = PduStream(Destination("peer", 104, "SCP", "SCU"), 1.0)
+        stream = PduStream(RemoteAE("peer", 104, "SCP", "SCU"), 1.0)
         monkeypatch.setattr(pdu_stream, "time", SimpleNamespace(monotonic=lambda: next(clock)))
         theirs.sendall(p_data(b"", control=1) * 3000)
         # More than one read of the socket has, and fewer than are there.

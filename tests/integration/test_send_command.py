@@ -20,7 +20,7 @@ from tests.integration.scps import pynetdicom_scp, receive_pdu, scripted_scp
 from typer.testing import CliRunner
 
 from seriesgate.cli import app
-from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.requestor.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -32,11 +32,11 @@ from tests.integration.scps import (
     storescp,
 )
 
-from seriesgate.modality.destination import Destination
 from seriesgate.modality.dicom_files import find_dicom_files
-from seriesgate.modality.outgoing_instance import StorageContext
-from seriesgate.modality.send_summary import Outcome
-from seriesgate.modality.storage_scu import echo, send
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.remote_ae import RemoteAE
+from seriesgate.requestor.send_summary import Outcome
+from seriesgate.requestor.storage_scu import echo, send
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,5 +220,5 @@ def test_the_order_of_instances_is_kept_on_one_association():
 
 
 def test_nothing_to_send_opens_no_association():
-    summary = send([], Destination("127.0.0.1", free_port()))
+    summary = send([], RemoteAE("127.0.0.1", free_port()))
     assert (summary.sent, summary.is_complete) == (0, True)

@@ -27,16 +27,16 @@ from tests.integration.scps import (
     scripted_scp,
 )
 
-from seriesgate.modality.association_errors import (
+from seriesgate.modality.dicom_files import find_dicom_files
+from seriesgate.requestor.association_errors import (
     AssociationError,
     AssociationRejectedError,
     PeerUnreachableError,
 )
-from seriesgate.modality.destination import Destination
-from seriesgate.modality.dicom_files import find_dicom_files
-from seriesgate.modality.outgoing_instance import StorageContext
-from seriesgate.modality.send_summary import Outcome
-from seriesgate.modality.storage_scu import echo, send
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.remote_ae import RemoteAE
+from seriesgate.requestor.send_summary import Outcome
+from seriesgate.requestor.storage_scu import echo, send
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -152,7 +152,7 @@ def test_associations_that_the_peer_will_not_have_leave_the_work_to_the_others()
 
 def test_nothing_is_sent_when_the_first_association_cannot_be_opened():
     with pytest.raises(PeerUnreachableError):
-        send([mr("1.1")], Destination("127.0.0.1", free_port()))
+        send([mr("1.1")], RemoteAE("127.0.0.1", free_port()))
     with (
         pynetdicom_scp(MR_EXPLICIT, called_ae_title="OTHER") as (destination, _),
         pytest.raises(AssociationRejectedError, match="called AE title not recognised"),

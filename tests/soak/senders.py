@@ -16,10 +16,10 @@ from pynetdicom import AE
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
 from tests.e2e.processes import Process
 
-from seriesgate.modality.association_errors import AssociationError
-from seriesgate.modality.destination import Destination
 from seriesgate.modality.dicom_files import find_dicom_files
-from seriesgate.modality.storage_scu import send
+from seriesgate.requestor.association_errors import AssociationError
+from seriesgate.requestor.remote_ae import RemoteAE
+from seriesgate.requestor.storage_scu import send
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,7 +124,7 @@ class Seriesgate:
     name = "seriesgate send"
 
     def __init__(self, port: int) -> None:
-        self._destination = Destination("127.0.0.1", port)
+        self._destination = RemoteAE("127.0.0.1", port)
 
     def store(self, items: list[Item]) -> list[Item]:
         try:

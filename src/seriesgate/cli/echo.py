@@ -16,7 +16,7 @@ from seriesgate.cli.peer_options import (
     To,
     destination_or_exit,
 )
-from seriesgate.modality.association_errors import AssociationError
+from seriesgate.requestor.association_errors import AssociationError
 
 
 def echo(
@@ -29,7 +29,7 @@ def echo(
 
     Example: seriesgate echo --to 127.0.0.1:6667
     """
-    from seriesgate.modality import storage_scu  # noqa: PLC0415 - half a second, for pydicom
+    from seriesgate.requestor import storage_scu  # noqa: PLC0415 - half a second, for pydicom
 
     destination = destination_or_exit(to, called_ae, calling_ae)
     try:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from seriesgate.cli.options import EXIT_USAGE, fail
-from seriesgate.modality.destination import Destination, parse_address
+from seriesgate.requestor.remote_ae import RemoteAE, parse_address
 
 To = Annotated[
     str, typer.Option("--to", metavar="HOST:PORT", help="Where the Storage SCP listens.")
@@ -24,10 +24,10 @@ DEFAULT_CALLING_AE = "SERIESGATE"
 DEFAULT_TIMEOUT = 30.0
 
 
-def destination_or_exit(to: str, called_ae: str, calling_ae: str) -> Destination:
+def destination_or_exit(to: str, called_ae: str, calling_ae: str) -> RemoteAE:
     """Return where to call; exit with one line that says what is wrong."""
     try:
         host, port = parse_address(to)
-        return Destination(host, port, called_ae, calling_ae)
+        return RemoteAE(host, port, called_ae, calling_ae)
     except ValueError as error:
         raise fail(str(error), EXIT_USAGE) from error

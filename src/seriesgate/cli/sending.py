@@ -13,29 +13,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from seriesgate.cli.options import EXIT_USAGE, fail
-from seriesgate.modality import storage_scu
-from seriesgate.modality.association_errors import AssociationError
 from seriesgate.modality.dicom_files import DicomFiles, find_dicom_files
 from seriesgate.modality.synthetic_series import (
     matrix_of_size,
     parse_shape,
     synthetic_study,
 )
+from seriesgate.requestor import storage_scu
+from seriesgate.requestor.association_errors import AssociationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from seriesgate.modality.destination import Destination
-    from seriesgate.modality.outgoing_instance import OutgoingInstance
-    from seriesgate.modality.send_summary import Outcome, SendSummary
+    from seriesgate.requestor.outgoing_instance import OutgoingInstance
+    from seriesgate.requestor.remote_ae import RemoteAE
+    from seriesgate.requestor.send_summary import Outcome, SendSummary
 
 _EXIT_INTERRUPTED = 130
 
 
 def find_and_send(
     paths: Sequence[Path],
-    destination: Destination,
+    destination: RemoteAE,
     *,
     associations: int,
     synthetic: str | None,
@@ -84,7 +84,7 @@ def _find(paths: Sequence[Path]) -> DicomFiles:
 
 def _send(
     instances: Sequence[OutgoingInstance],
-    destination: Destination,
+    destination: RemoteAE,
     associations: int,
     timeout: float,
 ) -> SendSummary:

@@ -1,1 +1,1 @@
-"""The other side of the wire: a modality simulator that sends files, or series that it makes."""
+"""A modality simulator: sends files, or series that it makes."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pydicom.filereader import data_element_generator
 
-from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.requestor.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -20,7 +20,6 @@ from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage
 
 from seriesgate.modality.head_phantom import HeadPhantom
-from seriesgate.modality.outgoing_instance import StorageContext
 from seriesgate.modality.synthetic_attributes import (
     FIELD_OF_VIEW,
     HEAD_HEIGHT,
@@ -30,6 +29,7 @@ from seriesgate.modality.synthetic_attributes import (
     study_elements,
     uid_of,
 )
+from seriesgate.requestor.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,9 +8,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from seriesgate.listener import ListenError, PortTaken, check_listener, reachable_host
-from seriesgate.modality import storage_scu
-from seriesgate.modality.association_errors import AssociationError, PeerUnreachableError
-from seriesgate.modality.destination import Destination
+from seriesgate.requestor import storage_scu
+from seriesgate.requestor.association_errors import AssociationError, PeerUnreachableError
+from seriesgate.requestor.remote_ae import RemoteAE
 from seriesgate.wiring.doctor.certificate import days_left, judge_days
 from seriesgate.wiring.doctor.finding import Finding, ok, problem, skipped, warning
 from seriesgate.wiring.doctor.server import is_server_there
@@ -67,7 +67,7 @@ def check_echo(settings: GatewaySettings, state: GatewayState) -> Iterator[Findi
         return
     titles = settings.allowed_calling_ae_titles
     calling = titles[0] if titles else _CALLING_AE_TITLE
-    destination = Destination(host, settings.scp_port, settings.ae_title, calling)
+    destination = RemoteAE(host, settings.scp_port, settings.ae_title, calling)
     try:
         seconds = storage_scu.echo(destination, timeout=_TIMEOUT, tls=_trusting_itself(settings))
     except AssociationError as error:

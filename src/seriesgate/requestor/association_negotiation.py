@@ -20,16 +20,16 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from seriesgate.modality.association_errors import (
+from seriesgate.requestor.association_errors import (
     AssociationError,
     AssociationRejectedError,
 )
-from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.requestor.outgoing_instance import StorageContext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seriesgate.modality.destination import Destination
+    from seriesgate.requestor.remote_ae import RemoteAE
 
 #: Presentation context ids are the odd numbers 1 to 255 (PS3.8 9.3.2.2).
 MAX_CONTEXTS = 128
@@ -96,7 +96,7 @@ class Negotiated:
     peer_max_pdu_length: int
 
 
-def encode_request(destination: Destination, contexts: Sequence[StorageContext]) -> bytes:
+def encode_request(destination: RemoteAE, contexts: Sequence[StorageContext]) -> bytes:
     """Return the A-ASSOCIATE-RQ that proposes each context, at most 128 of them, by itself."""
     request = A_ASSOCIATE()
     request.application_context_name = _APPLICATION_CONTEXT

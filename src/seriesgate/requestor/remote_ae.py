@@ -10,7 +10,7 @@ _MAX_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class RemoteAE:
     """A peer: its address, its AE title, and the AE title we call it with.
 
     The AE titles are kept without their padding. Raises ValueError, with a text for people, when

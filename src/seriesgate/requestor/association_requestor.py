@@ -14,23 +14,23 @@ import struct
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from seriesgate.modality.association_errors import (
+from seriesgate.requestor.association_errors import (
     AssociationError,
     InstanceUnreadableError,
 )
-from seriesgate.modality.association_negotiation import (
+from seriesgate.requestor.association_negotiation import (
     VERIFICATION,
     Negotiated,
     decode_accept,
     decode_reject,
     encode_request,
 )
-from seriesgate.modality.dimse_requests import (
+from seriesgate.requestor.dimse_requests import (
     decode_response,
     encode_c_echo_request,
     encode_c_store_request,
 )
-from seriesgate.modality.pdu_stream import (
+from seriesgate.requestor.pdu_stream import (
     A_ASSOCIATE_AC,
     A_ASSOCIATE_RJ,
     A_RELEASE_RP,
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
-    from seriesgate.modality.destination import Destination
-    from seriesgate.modality.outgoing_instance import OutgoingInstance, StorageContext
+    from seriesgate.requestor.outgoing_instance import OutgoingInstance, StorageContext
+    from seriesgate.requestor.remote_ae import RemoteAE
 
 # A P-DATA-TF with one PDV (PS3.8 9.3.5): PDU type and length; item length, context id, and the
 # message control header of Annex E.2.
@@ -78,7 +78,7 @@ class AssociationRequestor:
 
     def __init__(
         self,
-        destination: Destination,
+        destination: RemoteAE,
         contexts: Sequence[StorageContext],
         timeout: float,
         tls: ssl.SSLContext | None = None,
@@ -149,9 +149,7 @@ class AssociationRequestor:
         """Abort the association."""
         self._stream.abort()
 
-    def _negotiate(
-        self, destination: Destination, contexts: Sequence[StorageContext]
-    ) -> Negotiated:
+    def _negotiate(self, destination: RemoteAE, contexts: Sequence[StorageContext]) -> Negotiated:
         self._stream.send(encode_request(destination, contexts))
         pdu = self._stream.receive(self._deadline())
         if pdu[0] == A_ASSOCIATE_RJ:

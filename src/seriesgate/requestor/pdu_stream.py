@@ -9,13 +9,13 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
-from seriesgate.modality.association_errors import AssociationError, PeerUnreachableError
-from seriesgate.modality.association_negotiation import decode_abort
+from seriesgate.requestor.association_errors import AssociationError, PeerUnreachableError
+from seriesgate.requestor.association_negotiation import decode_abort
 
 if TYPE_CHECKING:
     import ssl
 
-    from seriesgate.modality.destination import Destination
+    from seriesgate.requestor.remote_ae import RemoteAE
 
 A_ASSOCIATE_AC = 0x02
 A_ASSOCIATE_RJ = 0x03
@@ -42,7 +42,7 @@ class PduStream:
     """
 
     def __init__(
-        self, destination: Destination, timeout: float, tls: ssl.SSLContext | None = None
+        self, destination: RemoteAE, timeout: float, tls: ssl.SSLContext | None = None
     ) -> None:
         """Connect. Raises PeerUnreachableError."""
         self.peer = destination.address
@@ -137,7 +137,7 @@ def control_pdu(pdu_type: int) -> bytes:
     return _HEADER.pack(pdu_type, 4) + bytes(4)
 
 
-def _connect(destination: Destination, timeout: float) -> socket.socket:
+def _connect(destination: RemoteAE, timeout: float) -> socket.socket:
     peer = destination.address
     try:
         connection = socket.create_connection((destination.host, destination.port), timeout)

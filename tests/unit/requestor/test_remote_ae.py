@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seriesgate.ae_title import checked_ae_title
-from seriesgate.modality.destination import Destination, parse_address
+from seriesgate.requestor.remote_ae import RemoteAE, parse_address
 
 _AE_CHARACTERS = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "\\"]
 
@@ -62,15 +62,15 @@ def test_what_is_no_ae_title_is_refused(text):
 
 
 def test_a_destination_checks_both_ae_titles_and_the_port():
-    assert Destination("pacs", 104, " STORE ", "ME ").called_ae_title == "STORE"
+    assert RemoteAE("pacs", 104, " STORE ", "ME ").called_ae_title == "STORE"
     with pytest.raises(ValueError, match="must not be empty"):
-        Destination("pacs", 104, calling_ae_title=" ")
+        RemoteAE("pacs", 104, calling_ae_title=" ")
     with pytest.raises(ValueError, match="must not be empty"):
-        Destination("pacs", 104, called_ae_title="")
+        RemoteAE("pacs", 104, called_ae_title="")
     with pytest.raises(ValueError, match="the port must be"):
-        Destination("pacs", 0)
+        RemoteAE("pacs", 0)
 
 
 def test_an_ipv6_address_is_shown_in_brackets():
-    assert Destination("::1", 104).address == "[::1]:104"
-    assert Destination("pacs", 104).address == "pacs:104"
+    assert RemoteAE("::1", 104).address == "[::1]:104"
+    assert RemoteAE("pacs", 104).address == "pacs:104"

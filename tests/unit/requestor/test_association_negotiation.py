@@ -15,16 +15,16 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import build_context
 from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, MR_IMAGE_STORAGE
 
-from seriesgate.modality.association_errors import AssociationError
-from seriesgate.modality.association_negotiation import (
+from seriesgate.requestor.association_errors import AssociationError
+from seriesgate.requestor.association_negotiation import (
     MAX_CONTEXTS,
     decode_abort,
     decode_accept,
     decode_reject,
     encode_request,
 )
-from seriesgate.modality.destination import Destination
-from seriesgate.modality.outgoing_instance import StorageContext
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.remote_ae import RemoteAE
 
 PEER = "pacs:104"
 MR_EXPLICIT = StorageContext(MR_IMAGE_STORAGE, EXPLICIT_LE)
@@ -49,7 +49,7 @@ def _accept(results: list[tuple[int, int, str]], max_length: bytes | None = b"\0
 def test_each_context_is_proposed_by_itself_with_an_odd_id():
     contexts = [StorageContext(f"1.2.{number}", EXPLICIT_LE) for number in range(MAX_CONTEXTS)]
     request = A_ASSOCIATE_RQ()
-    request.decode(encode_request(Destination("pacs", 104, "CALLED", "CALLING"), contexts))
+    request.decode(encode_request(RemoteAE("pacs", 104, "CALLED", "CALLING"), contexts))
     assert request.called_ae_title == "CALLED"
     assert request.calling_ae_title == "CALLING"
     assert request.application_context_name == "1.2.840.10008.3.1.1.1"

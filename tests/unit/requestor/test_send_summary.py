@@ -5,8 +5,8 @@ import threading
 import pytest
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE
 
-from seriesgate.modality.outgoing_instance import StorageContext
-from seriesgate.modality.send_summary import Outcome, SendSummary, SendTally
+from seriesgate.requestor.outgoing_instance import StorageContext
+from seriesgate.requestor.send_summary import Outcome, SendSummary, SendTally
 
 
 def _summary(tally: SendTally, *, unsent: int = 0, seconds: float = 2.0) -> SendSummary:

@@ -18,7 +18,7 @@ from pynetdicom.status import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from seriesgate.modality.outgoing_instance import StorageContext
+    from seriesgate.requestor.outgoing_instance import StorageContext
 
 
 @dataclass(frozen=True, slots=True)

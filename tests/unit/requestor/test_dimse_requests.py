@@ -11,7 +11,7 @@ from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.dsutils import encode
 from tests.data_sets import MR_IMAGE_STORAGE
 
-from seriesgate.modality.dimse_requests import (
+from seriesgate.requestor.dimse_requests import (
     decode_response,
     encode_c_echo_request,
     encode_c_store_request,

@@ -12,23 +12,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from seriesgate.modality.association_errors import (
+from seriesgate.requestor.association_errors import (
     AssociationError,
     AssociationRejectedError,
     InstanceUnreadableError,
 )
-from seriesgate.modality.association_negotiation import MAX_CONTEXTS, VERIFICATION
-from seriesgate.modality.association_requestor import AssociationRequestor
-from seriesgate.modality.destination import Destination
-from seriesgate.modality.send_summary import SendSummary, SendTally
+from seriesgate.requestor.association_negotiation import MAX_CONTEXTS, VERIFICATION
+from seriesgate.requestor.association_requestor import AssociationRequestor
+from seriesgate.requestor.remote_ae import RemoteAE
+from seriesgate.requestor.send_summary import SendSummary, SendTally
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable, Sequence
 
-    from seriesgate.modality.outgoing_instance import OutgoingInstance, StorageContext
+    from seriesgate.requestor.outgoing_instance import OutgoingInstance, StorageContext
 
-__all__ = ["Destination", "SendSummary", "echo", "send"]
+__all__ = ["RemoteAE", "SendSummary", "echo", "send"]
 
 #: Seconds before each try to open an association again.
 RECONNECT_DELAYS = (0.0, 0.5, 2.0)
@@ -38,7 +38,7 @@ _MAX_BREAKS = 3
 
 def send(
     instances: Iterable[OutgoingInstance],
-    destination: Destination,
+    destination: RemoteAE,
     *,
     associations: int = 1,
     timeout: float = 30.0,
@@ -77,7 +77,7 @@ def send(
 
 
 def echo(
-    destination: Destination, *, timeout: float = 30.0, tls: ssl.SSLContext | None = None
+    destination: RemoteAE, *, timeout: float = 30.0, tls: ssl.SSLContext | None = None
 ) -> float:
     """Verify the peer with a C-ECHO, over TLS or not, and return its round trip in seconds.
 
@@ -110,7 +110,7 @@ class _Run:
 
     def __init__(
         self,
-        destination: Destination,
+        destination: RemoteAE,
         timeout: float,
         reconnect_delays: Sequence[float],
         tally: SendTally,

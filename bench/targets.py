@@ -1,4 +1,7 @@
-"""What the benchmark must show, and whether it does."""
+"""What the benchmark must show, and whether it does.
+
+ADR 31 says which targets are out of reach.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Runs both programs on one machine: the server and the gateway, each in a process of its own.
 
 If one of them ends, so does the other; if this process is killed, both notice and end.
+
+Decided in ADR 7.
 """
 
 from __future__ import annotations

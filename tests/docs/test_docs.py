@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,50 @@ def test_sequence_diagram_names_classes_of_the_code():
     diagram = ARCHITECTURE.split("sequenceDiagram")[1].split("```")[0]
     named = set(re.findall(r"participant (?:\w+ as )?(\w+)", diagram))
     assert named - set(code_classes()) == {"Journal", "Server", "Database"} - set(code_classes())
+
+
+def test_arrows_of_the_class_diagram_are_in_the_code():
+    classes = code_classes()
+    diagram = ARCHITECTURE.split("classDiagram")[1].split("```")[0]
+    for user, used in re.findall(r"^\s+(\w+) (?:o--|-->) (\w+)$", diagram, re.MULTILINE):
+        known = words(classes[user]) & set(classes)
+        assert used in known or any(
+            implements(classes[used], classes[name]) for name in known - {user}
+        ), f"{user} knows nothing of {used}"
+
+
+def words(class_: type) -> set[str]:
+    """Return the words of a class and of what its module imports."""
+    source = inspect.getsource(class_)
+    module = inspect.getsource(sys.modules[class_.__module__])
+    functions = re.findall(r"^(?:async )?def .*?(?=^\S|\Z)", module, re.MULTILINE | re.DOTALL)
+    return {word for text in (source, *functions) for word in re.findall(r"\w+", text)}
+
+
+def implements(class_: type, port: type) -> bool:
+    """Return whether a class has all that a protocol asks for."""
+    if not getattr(port, "_is_protocol", False):
+        return False
+    wanted = [name for name in vars(port) if not name.startswith("_") or name == "__call__"]
+    return bool(wanted) and all(hasattr(class_, name) for name in wanted)
+
+
+def test_every_decision_is_named_in_what_it_governs():
+    places = [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "src").rglob("*.js"),
+        *(ROOT / "bench").glob("*.py"),
+        *(ROOT / name for name in ("pyproject.toml", "mkdocs.yml", "Makefile")),
+    ]
+    named = {
+        int(number)
+        for place in places
+        for number in re.findall(r"\bADR (\d+)\b", place.read_text(encoding="utf-8"))
+    }
+    records = {int(path.name[:4]) for path in (ROOT / "docs/adr").glob("0*.md")}
+    # The first is about the records themselves.
+    assert records - named == {1}
+    assert named <= records
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -4,6 +4,8 @@ How its segments arrive does not tell: headers come alone from senders with the 
 without it, as threads and network happen to run, and on some networks it costs nothing. So for one
 message of an association the kernel is left to delay its acknowledgement. A sender that waits for
 it is late by just that delay; every other goes on at once. The message before is the control.
+
+Decided in ADR 24.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""ModalityStoreSCP: accepts connections and bounds how many there are."""
+"""ModalityStoreSCP: accepts connections and bounds how many there are.
+
+Decided in ADR 6.
+"""
 
 from __future__ import annotations
 

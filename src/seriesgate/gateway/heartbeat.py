@@ -1,4 +1,7 @@
-"""The use case of telling the server how the gateway stands, and of doing what it asks then."""
+"""The use case of telling the server how the gateway stands, and of doing what it asks then.
+
+Decided in ADR 20.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 Best effort throughout: a picture is made of a series whose report has been delivered, one at a
 time. What would take too long, or too much, is left out; nothing that is owed ever waits for it.
+
+Decided in ADR 21.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 At one second of quiet, late instances are normal. Each closing that brings something new makes one
 more revision, with the cumulative count; one that only repeats what is known makes none.
+
+Decided in ADR 4.
 """
 
 from __future__ import annotations

@@ -2,4 +2,6 @@
 
 Standard library only: no socket, no clock, no thread, no logging. Bytes and `now` in, events and
 bytes out.
+
+Decided in ADR 2.
 """

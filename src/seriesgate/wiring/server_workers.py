@@ -3,6 +3,8 @@
 The parent listens and every worker accepts from the same socket: whoever is free takes what comes,
 and what waits when a worker dies is taken by another. The parent starts anew what ends, and passes
 on what workers tell each other. It serves nothing itself, so it is small and does not die.
+
+Decided in ADR 25.
 """
 
 from __future__ import annotations

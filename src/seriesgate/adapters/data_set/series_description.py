@@ -1,4 +1,7 @@
-"""Reads from one spooled instance what the report says of its series."""
+"""Reads from one spooled instance what the report says of its series.
+
+Decided in ADR 8.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The journal in one SQLite file, on one connection that one thread uses."""
+"""The journal in one SQLite file, on one connection that one thread uses.
+
+Decided in ADR 11.
+"""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@
 No name is made of anything that came over the network: UIDs are hashed, and live in the files. The
 hash of an instance is that of its SOP Instance UID and its content. So a resend meets its own file,
 and an instance that comes with other content lies beside the first and overwrites nothing.
+
+Decided in ADR 3.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ When a segment is full, the other one takes over. The files of the full one that
 spool are then synced in the background, with their folders (a checkpoint), and it begins anew. Most
 are delivered and gone by then, and never cost a sync. After a loss of power, a file that is missing
 or torn is written again from its record.
+
+Decided in ADR 28.
 """
 
 from __future__ import annotations

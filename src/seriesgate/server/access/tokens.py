@@ -2,6 +2,8 @@
 
 A token of ours is 256 random bits. Nobody can guess that, so a plain SHA-256 is enough to keep it
 by: slow password hashes are for what people choose.
+
+Decided in ADR 13.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-/** Starts the page: who is there, which page is wanted, and what is the same on all of them. */
+/**
+ * Starts the page: who is there, which page is wanted, and what is the same on all of them.
+ * Decided in ADR 30: no framework.
+ */
 
 import { ChartsPage } from "/dashboard/charts/page.js";
 import { GatewaysPage } from "/dashboard/gateways/page.js";

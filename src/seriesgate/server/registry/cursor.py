@@ -1,4 +1,7 @@
-"""The cursor of a listing: a page position as opaque text that fits in a URL."""
+"""The cursor of a listing: a page position as opaque text that fits in a URL.
+
+Decided in ADR 14.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ the commit. The queue between them is bounded; when it is full the caller is tol
 
 Other calls take turns with the groups, so that neither a crowd of readers nor one of writers holds
 up the others. When nobody wants anything there is time for what would else be done while all wait.
+
+Decided in ADR 12.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 A filter may have conditions that few series meet, and others that many do. Which is which no plan
 can know beforehand; so each that has an index is asked whether more than `FEW` series meet it.
+
+Decided in ADR 29.
 """
 
 from __future__ import annotations

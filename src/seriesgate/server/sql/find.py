@@ -6,6 +6,8 @@ the filter leads: its index has its series in this order. The other conditions a
 series along the way, on a bounded number of them a query; then the query gives what it found, and
 the position where the next one goes on. Where few series meet one of the conditions there is a
 shortcut: just these are read, and sorted (see `sql.few`).
+
+Decided in ADR 15.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The SQL that keeps the index, the changes and the totals in step with the rows of series."""
+"""The SQL that keeps the index, the changes and the totals in step with the rows of series.
+
+Decided in ADR 22.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tables, as they are after the last migration."""
+"""The tables, as they are after the last migration.
+
+Decided in ADR 10.
+"""
 
 from __future__ import annotations
 

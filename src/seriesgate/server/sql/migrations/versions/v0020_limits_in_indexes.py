@@ -1,6 +1,8 @@
 """The indexes know which series of a text, or of an order, a gateway or modality has as well.
 
 That takes a minute or two for a million series.
+
+Decided in ADR 27.
 """
 
 import sqlalchemy as sa

@@ -35,6 +35,7 @@ from seriesgate.server.registry.store import (
 from seriesgate.server.sql.opening import open_store
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.postgresql import PostgresqlServer
@@ -58,20 +59,20 @@ class Stores:
         self._opened: list[SeriesStore] = []
         self._databases: list[str] = []
 
-    def open(self) -> SeriesStore:
-        store = self._open()
+    def open(self, clock: Callable[[], datetime] | None = None) -> SeriesStore:
+        store = self._open(clock or ticking_clock())
         self._opened.append(store)
         return store
 
-    def _open(self) -> SeriesStore:
+    def _open(self, clock: Callable[[], datetime]) -> SeriesStore:
         if self._kind == "memory":
-            return MemorySeriesStore(ticking_clock())
+            return MemorySeriesStore(clock)
         if self._kind == "sqlite":
             url = f"sqlite:///{self._folder}/{next(self._numbers)}.db"
         else:
             url = self._postgresql.migrated_database()
             self._databases.append(url)
-        return open_store(url, clock=ticking_clock())
+        return open_store(url, clock=clock)
 
     def close(self) -> None:
         """Close all that were opened."""
@@ -276,8 +277,8 @@ def test_pages_are_newest_first_and_leave_out_nothing(store):
     assert run(every_page(store, ALL, 7)) == [[f"1.{number}" for number in range(6, -1, -1)]]
 
 
-def test_series_that_came_at_the_same_time_are_paged_one_by_one(store, monkeypatch):
-    monkeypatch.setattr(store, "_clock", lambda: START)
+def test_series_that_came_at_the_same_time_are_paged_one_by_one(stores):
+    store = stores.open(lambda: START)
     run(register_all(store, [report(SeriesInstanceUID=f"1.{number}") for number in range(5)]))
     pages = run(every_page(store, ALL, 1))
     assert [uid for page in pages for uid in page] == ["1.4", "1.3", "1.2", "1.1", "1.0"]

@@ -29,8 +29,8 @@ from seriesgate.server.registry.query import (
     Wildcard,
 )
 from seriesgate.server.registry.store import Outcome, PagePosition, UnknownPosition
-from seriesgate.server.sql import few as shortcuts
-from seriesgate.server.sql import find
+from seriesgate.server.sql.search_bounds import SearchBounds
+from seriesgate.server.sql.series_store import SqlSeriesStore
 
 A = Attribute
 SERIES: tuple[dict[str, Any], ...] = (
@@ -120,21 +120,19 @@ def test_text_is_found_in_any_case_and_is_no_pattern(filled):
         assert found == [f"1.{digit}" for digit in expected], text
 
 
-def in_small_steps(monkeypatch, few):
-    """Have a query look at one series at a time; from `few` on there is no shortcut."""
-    for name in (
-        "EXAMINED",
-        "EXAMINED_BEFORE_A_SHORTCUT",
-        "EXAMINED_WITHOUT_A_SHORTCUT",
-        "EXAMINED_ELSEWHERE",
-    ):
-        monkeypatch.setattr(find, name, 1)
-    monkeypatch.setattr(shortcuts, "FEW", few)
+def in_small_steps(store, few):
+    """Return the store, a query of which looks at one series; from `few` on there's no shortcut."""
+    if not isinstance(store, SqlSeriesStore):
+        return store
+    bounds = SearchBounds(
+        examined=1, before_a_shortcut=1, without_a_shortcut=1, elsewhere=1, few=few
+    )
+    return SqlSeriesStore(store.database, store.clock, bounds)
 
 
 @pytest.mark.parametrize("few", [0, 2, 100])
-def test_what_is_found_depends_on_no_step_and_no_shortcut(filled, monkeypatch, few):
-    in_small_steps(monkeypatch, few)
+def test_what_is_found_depends_on_no_step_and_no_shortcut(filled, few):
+    filled = in_small_steps(filled, few)
     cases = [(SeriesFilter(tuple(conditions)), found) for conditions, found in CONDITIONS]
     for filter_, expected in [*cases, *((SeriesFilter(text=text), ends) for text, ends in TEXTS)]:
         paged = run(every_page(filled, filter_, 3))
@@ -151,12 +149,12 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("few", [None, 100])
-def test_orders(filled, monkeypatch, few):
+def test_orders(filled, few):
     """Each is the same on all pages, in either direction, with a filter and without."""
     for number, count in enumerate((20, 13, 20, 12)):
         run(filled.register(report(**SERIES[number] | MORE[number], InstancesInSeries=count)))
     if few is not None:
-        in_small_steps(monkeypatch, few)
+        filled = in_small_steps(filled, few)
 
     async def every(order, wanted_, limit):
         found, after = [], None
@@ -187,8 +185,8 @@ def test_position_of_no_series_is_told_so(filled):
         run(filled.page(ALL, limit=1, after=nowhere, order=Order(SortBy.PATIENT_NAME)))
 
 
-def test_text_is_that_of_the_row_now_also_for_a_shortcut(filled, monkeypatch):
-    in_small_steps(monkeypatch, 100)
+def test_text_is_that_of_the_row_now_also_for_a_shortcut(filled):
+    filled = in_small_steps(filled, 100)
     fields = SERIES[2] | MORE[2] | {"InstancesInSeries": 11, "PatientName": "New^Name"}
     run(filled.register(report(**fields)))
     run(filled.register(report(**fields | {"InstancesInSeries": 12, "PatientName": "Newer^Name"})))

@@ -21,11 +21,11 @@ from seriesgate.server.registry.query import (
     Wildcard,
 )
 from seriesgate.server.registry.store import PagePosition
-from seriesgate.server.sql import few, find
 from seriesgate.server.sql.find import find_positions
 from seriesgate.server.sql.read import read_changes, read_patients, read_studies
 from seriesgate.server.sql.register import PostedReport, register_group
 from seriesgate.server.sql.schema import upgrade
+from seriesgate.server.sql.search_bounds import SearchBounds
 from seriesgate.server.sql.sqlite import sqlite_engine
 from seriesgate.server.sql.tables import series_index
 from seriesgate.server.sql.text_index import are_in_many
@@ -109,19 +109,21 @@ def plans(database, run):
     ]
 
 
-def without_shortcuts(monkeypatch):
-    monkeypatch.setattr(find, "EXAMINED", 100)
-    monkeypatch.setattr(find, "shortcuts", lambda _dialect, _wanted: [])
+WITHOUT_SHORTCUTS = SearchBounds(examined=100, has_shortcuts=False)
 
 
 @pytest.mark.parametrize("name", FILTERS)
 @pytest.mark.parametrize("after", [None, AFTER], ids=["first page", "later page"])
-def test_lists_go_along_their_index(database, monkeypatch, name, after):
+def test_lists_go_along_their_index(database, name, after):
     if after is not None and name in {"name", "study_date"}:
         key = "doe1" if name == "name" else "20260102"
         after = PagePosition(after.received_at, after.series_instance_uid, key)
-    without_shortcuts(monkeypatch)
-    found = plans(database, lambda connection: find_positions(connection, FILTERS[name], 10, after))
+    found = plans(
+        database,
+        lambda connection: find_positions(
+            connection, FILTERS[name], 10, after, bounds=WITHOUT_SHORTCUTS
+        ),
+    )
     index = name.split(",")[0]
     for plan in found:
         if database.connection.dialect.name == "sqlite":
@@ -147,15 +149,16 @@ def test_lists_go_along_their_index(database, monkeypatch, name, after):
     ],
 )
 @pytest.mark.parametrize("descending", [True, False])
-def test_orders_go_along_their_index(database, monkeypatch, by, index, descending):
-    without_shortcuts(monkeypatch)
+def test_orders_go_along_their_index(database, by, index, descending):
     order = Order(by, descending)
     wanted = SeriesFilter((OneOf(A.PATIENT_ID, ("P7",)),))
     is_sqlite = database.connection.dialect.name == "sqlite"
     for after in (None, PagePosition(START + timedelta(seconds=7), "1.7")):
         found = plans(
             database,
-            lambda connection, after=after: find_positions(connection, wanted, 10, after, order),
+            lambda connection, after=after: find_positions(
+                connection, wanted, 10, after, order, WITHOUT_SHORTCUTS
+            ),
         )
         if after is not None:
             assert re.search(r"KEY \(ReceivedAt=|_pkey", found.pop(0))
@@ -181,13 +184,12 @@ SHORTCUTS = {
 
 
 @pytest.mark.parametrize("index", SHORTCUTS)
-def test_shortcuts_read_the_few_alone(database, monkeypatch, index):
-    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
-    monkeypatch.setattr(find, "EXAMINED_ELSEWHERE", 1)
-    monkeypatch.setattr(find, "EXAMINED_IN_AN_INDEX", 1)
+def test_shortcuts_read_the_few_alone(database, index):
+    bounds = SearchBounds(before_a_shortcut=1, elsewhere=1, in_an_index=1)
     order = Order(SortBy.INSTANCES)
     found = plans(
-        database, lambda connection: find_positions(connection, SHORTCUTS[index], 10, None, order)
+        database,
+        lambda connection: find_positions(connection, SHORTCUTS[index], 10, None, order, bounds),
     )
     counted, read = found[-2:]
     assert re.search(index, counted), counted
@@ -196,12 +198,11 @@ def test_shortcuts_read_the_few_alone(database, monkeypatch, index):
         assert not re.search(r"SCAN series_(index|data)", plan), plan
 
 
-def test_index_of_texts_knows_what_a_gateway_and_a_modality_have_of_a_text(database, monkeypatch):
+def test_index_of_texts_knows_what_a_gateway_and_a_modality_have_of_a_text(database):
     """Many series have each of them, and none has all: one look tells, and no walk."""
-    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
-    monkeypatch.setattr(few, "FEW", 10)
+    bounds = SearchBounds(before_a_shortcut=1, few=10)
     wanted = SeriesFilter((OneOf(A.GATEWAY, ("g1",)), OneOf(A.MODALITY, ("OT",))), text="doe")
-    assert find_positions(database.connection, wanted, 10, None) == ([], None)
+    assert find_positions(database.connection, wanted, 10, None, bounds=bounds) == ([], None)
 
 
 def test_orders_limited_to_a_modality_and_a_gateway_read_their_index_alone(database):
@@ -217,40 +218,37 @@ def test_orders_limited_to_a_modality_and_a_gateway_read_their_index_alone(datab
             assert not is_sqlite or "COVERING INDEX" in plan
 
 
-def test_a_description_is_looked_up_only_where_the_text_can_be_it(database, monkeypatch):
+def test_a_description_is_looked_up_only_where_the_text_can_be_it(database):
     """So one query may look at as many series as if the index had it."""
-    monkeypatch.setattr(find, "EXAMINED_ELSEWHERE", 1)
-    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 4000)
+    bounds = SearchBounds(elsewhere=1, before_a_shortcut=4000)
     for condition in (
         OneOf(A.SERIES_DESCRIPTION, ("none such",)),
         Wildcard(A.STUDY_DESCRIPTION, "?none*"),
     ):
         wanted = SeriesFilter((condition,))
-        assert find_positions(database.connection, wanted, 10, None) == ([], None)
+        assert find_positions(database.connection, wanted, 10, None, bounds=bounds) == ([], None)
 
 
-def test_a_description_that_another_text_has_is_looked_up_for_few_series(database, monkeypatch):
+def test_a_description_that_another_text_has_is_looked_up_for_few_series(database):
     """Each patient's name has the text; of few series is it seen that no description is it."""
-    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 100)
-    monkeypatch.setattr(few, "FEW", 10)
+    bounds = SearchBounds(before_a_shortcut=100, few=10)
     for description, steps in (("doe", 300), ("do", 100)):
         wanted = SeriesFilter((OneOf(A.SERIES_DESCRIPTION, (description,)),))
-        found, after = find_positions(database.connection, wanted, 10, None)
+        found, after = find_positions(database.connection, wanted, 10, None, bounds=bounds)
         assert found == []
         assert after is not None
         assert after.series_instance_uid == f"1.{ROWS - steps}"
 
 
-def test_a_text_that_a_sample_shows_in_many_series_is_not_counted(database, monkeypatch):
+def test_a_text_that_a_sample_shows_in_many_series_is_not_counted(database):
     """PostgreSQL's index would find all of them before it gives the first."""
-    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 1)
-    monkeypatch.setattr(few, "FEW", ROWS // few.SAMPLED_FROM)
+    bounds = SearchBounds(before_a_shortcut=1, few=ROWS // 50, sampled_from=50)
     is_sqlite = database.connection.dialect.name == "sqlite"
     for wanted, is_counted in (("doe", is_sqlite), ("doe77", True)):
         found = plans(
             database,
             lambda connection, wanted=wanted: find_positions(
-                connection, SeriesFilter(text=wanted), 100, None, Order(SortBy.INSTANCES)
+                connection, SeriesFilter(text=wanted), 100, None, Order(SortBy.INSTANCES), bounds
             ),
         )
         counts = [query for query, _ in database.queries if "count" in query]
@@ -315,14 +313,13 @@ def test_changes_are_read_from_where_the_reader_is(database):
         assert "Join" not in plan  # a planner may choose one that reads whole tables
 
 
-def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
+def test_a_rare_text_is_searched_for_in_bounded_steps(database):
     """Each query looks at so many series, and says where the next one goes on."""
-    without_shortcuts(monkeypatch)
-    monkeypatch.setattr(find, "EXAMINED", 1000)
+    bounds = SearchBounds(examined=1000, has_shortcuts=False)
     wanted, after, found = SeriesFilter(text="doe0"), None, []
     steps = 0
     while True:
-        positions, after = find_positions(database.connection, wanted, 100, after)
+        positions, after = find_positions(database.connection, wanted, 100, after, bounds=bounds)
         found += [position.series_instance_uid for position in positions]
         steps += 1
         if after is None:
@@ -333,15 +330,13 @@ def test_a_rare_text_is_searched_for_in_bounded_steps(database, monkeypatch):
 
 
 @pytest.mark.parametrize("descending", [True, False])
-def test_a_walk_goes_on_where_no_shortcut_helps(database, monkeypatch, descending):
+def test_a_walk_goes_on_where_no_shortcut_helps(database, descending):
     """One query looks at so many series, asks for a shortcut, and looks at so many more."""
-    monkeypatch.setattr(find, "EXAMINED_BEFORE_A_SHORTCUT", 100)
-    monkeypatch.setattr(find, "EXAMINED_WITHOUT_A_SHORTCUT", 200)
-    monkeypatch.setattr(few, "FEW", 10)
+    bounds = SearchBounds(before_a_shortcut=100, without_a_shortcut=200, few=10)
     wanted, after, found = SeriesFilter(text="doe1"), None, []
     order = Order(SortBy.RECEIVED, descending)
     for _ in range(ROWS // 300):
-        positions, after = find_positions(database.connection, wanted, 1000, after, order)
+        positions, after = find_positions(database.connection, wanted, 1000, after, order, bounds)
         found += [position.series_instance_uid for position in positions]
     expected = [f"1.{n}" for n in range(ROWS) if f"doe{n // 8}".startswith("doe1")]
     assert found == (expected[::-1] if descending else expected)

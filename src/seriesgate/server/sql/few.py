@@ -1,7 +1,8 @@
 """The shortcut for what few series have: these few, instead of a walk past all the others.
 
 A filter may have conditions that few series meet, and others that many do. Which is which no plan
-can know beforehand; so each that has an index is asked whether more than `FEW` series meet it.
+can know beforehand; so each that has an index is asked whether more than `SearchBounds.few` series
+meet it.
 
 Decided in ADR 29.
 """
@@ -25,11 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
     from seriesgate.server.registry.query import Condition, SeriesFilter
-
-FEW = 4_000
-"""So many series are read and sorted in some 20 ms."""
-SAMPLED_FROM = 50
-"""Of so many times `FEW` series on, a look at some of them tells of many that have a text."""
+    from seriesgate.server.sql.search_bounds import SearchBounds
 
 _INDEX = series_index.c
 
@@ -51,14 +48,18 @@ def shortcuts(dialect: str, wanted: SeriesFilter) -> list[Shortcut]:
     return list(_shortcuts(dialect, wanted))
 
 
-def the_few(connection: Connection, possible: list[Shortcut]) -> ColumnElement[bool] | None:
+def the_few(
+    connection: Connection, possible: list[Shortcut], bounds: SearchBounds
+) -> ColumnElement[bool] | None:
     """Give the first shortcut to few series, None if there is none."""
     for shortcut in possible:
-        if shortcut.texts and are_in_many(connection, shortcut.texts, SAMPLED_FROM * FEW):
+        if shortcut.texts and are_in_many(
+            connection, shortcut.texts, bounds.sampled_from * bounds.few
+        ):
             continue
-        some = shortcut.counted.limit(FEW + 1).subquery()
+        some = shortcut.counted.limit(bounds.few + 1).subquery()
         count = connection.execute(select(func.count()).select_from(some)).scalar_one()
-        if count <= FEW:
+        if count <= bounds.few:
             return shortcut.only if count else false()
     return None
 

@@ -40,6 +40,7 @@ from seriesgate.server.sql.conditions import (
     unindexed,
 )
 from seriesgate.server.sql.few import indexed_condition, shortcuts, the_few
+from seriesgate.server.sql.search_bounds import DEFAULT_BOUNDS
 from seriesgate.server.sql.tables import series_data, series_index
 
 if TYPE_CHECKING:
@@ -48,17 +49,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from seriesgate.server.registry.query import Condition, Order, SeriesFilter
-
-EXAMINED = 20_000
-"""How many series one query looks at. A walk over so many takes some 20 ms."""
-EXAMINED_BEFORE_A_SHORTCUT = 2_000
-"""The same where there may be a shortcut: a page of what many have is full by then."""
-EXAMINED_ELSEWHERE = 1_000
-"""The same where a condition has to look up each of them in another place."""
-EXAMINED_IN_AN_INDEX = 10_000
-"""The same where the index has all that is tried: there may be a shortcut, and need not."""
-EXAMINED_WITHOUT_A_SHORTCUT = 10_000
-"""So many more where there turns out to be none: what many series have, but not the newest."""
+    from seriesgate.server.sql.search_bounds import SearchBounds
 
 _INDEX = series_index.c
 _ARRIVAL = (_INDEX.ReceivedAt, _INDEX.SeriesInstanceUID)
@@ -91,6 +82,7 @@ def find_positions(
     limit: int,
     after: PagePosition | None,
     order: Order = NEWEST_FIRST,
+    bounds: SearchBounds = DEFAULT_BOUNDS,
 ) -> tuple[list[PagePosition], PagePosition | None]:
     """Give at most `limit` positions of series after `after`, and from where on there may be more.
 
@@ -102,11 +94,11 @@ def find_positions(
     walk = walk if after is None else _after(walk, _with_key(connection, walk, after))
     if not tried:
         return _page(connection.execute(_statement(walk).limit(limit + 1)).all(), limit)
-    possible = shortcuts(dialect, wanted)
-    most, more_without = _most(wanted, is_short=bool(possible))
+    possible = shortcuts(dialect, wanted) if bounds.has_shortcuts else []
+    most, more_without = _most(wanted, bounds, is_short=bool(possible))
     rows, horizon = _stretch(connection, walk, tried, most, limit + 1)
     if possible and horizon is not None and len(rows) <= limit:
-        few = the_few(connection, possible)
+        few = the_few(connection, possible, bounds)
         if few is not None:
             rows = connection.execute(_sorted(walk, few, dialect, wanted).limit(limit + 1)).all()
             return _page(rows, limit)
@@ -140,17 +132,17 @@ def _position(row: Row[Any]) -> PagePosition:
     return PagePosition(received_at, series_instance_uid, *keys)
 
 
-def _most(wanted: SeriesFilter, *, is_short: bool) -> tuple[int, int]:
+def _most(wanted: SeriesFilter, bounds: SearchBounds, *, is_short: bool) -> tuple[int, int]:
     """Give how many series a query looks at, and how many more where there is no shortcut."""
     if looks_elsewhere(wanted):
-        return EXAMINED_ELSEWHERE, 2 * EXAMINED_ELSEWHERE
+        return bounds.elsewhere, 2 * bounds.elsewhere
     if is_in_every_order(wanted):
-        return EXAMINED_IN_AN_INDEX, 2 * EXAMINED_IN_AN_INDEX
+        return bounds.in_an_index, 2 * bounds.in_an_index
     if may_look_elsewhere(wanted):
-        return EXAMINED_BEFORE_A_SHORTCUT, 2 * EXAMINED_BEFORE_A_SHORTCUT
+        return bounds.before_a_shortcut, 2 * bounds.before_a_shortcut
     if is_short:
-        return EXAMINED_BEFORE_A_SHORTCUT, EXAMINED_WITHOUT_A_SHORTCUT
-    return EXAMINED, 0
+        return bounds.before_a_shortcut, bounds.without_a_shortcut
+    return bounds.examined, 0
 
 
 def _horizon(connection: Connection, walk: _Walk, most: int) -> Row[Any] | None:

@@ -25,6 +25,7 @@ from seriesgate.server.registry.store import (
     Totals,
 )
 from seriesgate.server.sql.find import find_positions
+from seriesgate.server.sql.search_bounds import DEFAULT_BOUNDS
 from seriesgate.server.sql.tables import (
     minute_counts,
     series_changes,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from seriesgate.server.registry.query import Order, SeriesFilter
     from seriesgate.server.registry.store import PagePosition
+    from seriesgate.server.sql.search_bounds import SearchBounds
 
 
 _OF_PATIENT = [series_data.c[name] for name in ("PatientID", "PatientName", "ReceivedAt")]
@@ -67,18 +69,23 @@ def read_page(
     limit: int,
     after: PagePosition | None,
     order: Order,
+    bounds: SearchBounds = DEFAULT_BOUNDS,
 ) -> SeriesPage:
     """Give a page of rows. See `SeriesStore.page`."""
-    found, following = find_positions(connection, wanted, limit, after, order)
+    found, following = find_positions(connection, wanted, limit, after, order, bounds)
     return SeriesPage(_rows(connection, found), following)
 
 
 def read_studies(
-    connection: Connection, wanted: SeriesFilter, limit: int, after: PagePosition | None
+    connection: Connection,
+    wanted: SeriesFilter,
+    limit: int,
+    after: PagePosition | None,
+    bounds: SearchBounds = DEFAULT_BOUNDS,
 ) -> StudyPage:
     """Give a page of studies. See `SeriesStore.studies`."""
     wanted = replace(wanted, level=Level.STUDY)
-    found, following = find_positions(connection, wanted, limit, after)
+    found, following = find_positions(connection, wanted, limit, after, bounds=bounds)
     rows = _parts(connection, found, _OF_STUDY)
     columns = series_index.c
     sums = (
@@ -98,11 +105,15 @@ def read_studies(
 
 
 def read_patients(
-    connection: Connection, wanted: SeriesFilter, limit: int, after: PagePosition | None
+    connection: Connection,
+    wanted: SeriesFilter,
+    limit: int,
+    after: PagePosition | None,
+    bounds: SearchBounds = DEFAULT_BOUNDS,
 ) -> PatientPage:
     """Give a page of patients. See `SeriesStore.patients`."""
     wanted = replace(wanted, level=Level.PATIENT)
-    found, following = find_positions(connection, wanted, limit, after)
+    found, following = find_positions(connection, wanted, limit, after, bounds=bounds)
     rows = _parts(connection, found, _OF_PATIENT)
     columns = series_index.c
     keys = [key(Attribute.PATIENT_ID, row.PatientID) for row in rows]

@@ -22,6 +22,7 @@ from seriesgate.server.sql.read import (
 )
 from seriesgate.server.sql.register import PostedReport
 from seriesgate.server.sql.schema import is_current
+from seriesgate.server.sql.search_bounds import DEFAULT_BOUNDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         StudyPage,
         Totals,
     )
+    from seriesgate.server.sql.search_bounds import SearchBounds
 
 SeriesDatabase: TypeAlias = SqlDatabase[PostedReport, Registration]
 
@@ -48,17 +50,23 @@ SeriesDatabase: TypeAlias = SqlDatabase[PostedReport, Registration]
 class SqlSeriesStore:
     """A `SeriesStore` on a database whose schema is up to date.
 
-    `clock` gives the time of the server, aware. The store owns the database, which others may use
-    as well: `close` closes it.
+    `clock` gives the time of the server, aware; `bounds` say how much one query looks at. The store
+    owns the database, which others may use as well: `close` closes it.
     """
 
-    def __init__(self, database: SeriesDatabase, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: SeriesDatabase,
+        clock: Callable[[], datetime],
+        bounds: SearchBounds = DEFAULT_BOUNDS,
+    ) -> None:
         self.database = database
-        self._clock = clock
+        self.clock = clock
+        self._bounds = bounds
 
     async def register(self, report: Series, idempotency_key: str | None = None) -> Registration:
         """See `SeriesStore.register`. Reports that wait are committed in one transaction."""
-        posted = PostedReport(report, idempotency_key, self._clock())
+        posted = PostedReport(report, idempotency_key, self.clock())
         return await self.database.write_with_others(posted)
 
     async def get(self, series_instance_uid: str) -> StoredSeries | None:
@@ -77,7 +85,7 @@ class SqlSeriesStore:
     ) -> SeriesPage:
         """See `SeriesStore.page`."""
         return await self.database.read(
-            lambda connection: read_page(connection, wanted, limit, after, order)
+            lambda connection: read_page(connection, wanted, limit, after, order, self._bounds)
         )
 
     async def studies(
@@ -85,7 +93,7 @@ class SqlSeriesStore:
     ) -> StudyPage:
         """See `SeriesStore.studies`."""
         return await self.database.read(
-            lambda connection: read_studies(connection, wanted, limit, after)
+            lambda connection: read_studies(connection, wanted, limit, after, self._bounds)
         )
 
     async def patients(
@@ -93,7 +101,7 @@ class SqlSeriesStore:
     ) -> PatientPage:
         """See `SeriesStore.patients`."""
         return await self.database.read(
-            lambda connection: read_patients(connection, wanted, limit, after)
+            lambda connection: read_patients(connection, wanted, limit, after, self._bounds)
         )
 
     async def totals(self) -> Totals:

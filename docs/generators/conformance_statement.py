@@ -10,6 +10,7 @@ from docs.generators import conformance_tables as tables
 from seriesgate import __version__
 from seriesgate.adapters.data_set.data_set_head import HeadLimits
 from seriesgate.settings.gateway import GatewaySettings
+from seriesgate.upper_layer.codec import MAX_CONTEXTS, MAX_TRANSFER_SYNTAXES
 from seriesgate.upper_layer.dimse import StoreStatus
 from seriesgate.upper_layer.framing import MAX_ASSOCIATE_LENGTH
 from seriesgate.upper_layer.pdu import APPLICATION_CONTEXT_NAME
@@ -43,6 +44,8 @@ def _values() -> dict[str, str]:
         "max_associations": str(settings.max_associations),
         "max_pdu_length": _count(policy.max_pdu_length),
         "max_associate_length": _count(MAX_ASSOCIATE_LENGTH),
+        "max_transfer_syntaxes": str(MAX_TRANSFER_SYNTAXES),
+        "max_contexts": str(MAX_CONTEXTS),
         "max_operations": str(policy.max_operations),
         "artim_timeout": _seconds(policy.artim_timeout),
         "idle_timeout": _seconds(policy.idle_timeout),

@@ -63,23 +63,88 @@ def test_announced_megabyte_costs_only_what_has_come(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "user_information",
+    "items",
     [
-        wire.item(0x50, b"\x54\x00\xff\xff\xff\xfd" * 10_000),
-        wire.item(0x50, wire.MAX_LENGTH_16384 + b"\x52\x00\xff\xff1.2"),
-        b"\x50\x00\xff\xff" + wire.MAX_LENGTH_16384,
-        wire.item(0x50, wire.item(0x51, b"\xff" * 3)),
-        wire.item(0x50, wire.item(0x57, b"\0\1a\0\1b\xff\xff")),
-        wire.item(0x50, wire.item(0x58, b"\1\0\xff\xff")),
+        {"user_information": b"\x50\x00\xff\xff" + wire.MAX_LENGTH_16384},
+        {"contexts": b"\x20\x00\xff\xff\x01\x00\x00\x00", "user_information": b""},
+        {"user_information": wire.USER_INFORMATION + b"\x77\x00"},
     ],
-    ids=["role bombs", "sub-item", "item", "short sub-item", "common extended", "user identity"],
+    ids=["user information", "context", "half a header"],
 )
-def test_item_longer_than_what_is_left_is_aborted(tmp_path, user_information):
-    request = wire.associate_rq(user_information=user_information)
+def test_item_longer_than_its_pdu_is_aborted(tmp_path, items):
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.connect()
+        peer.send(wire.associate_rq(**items))
+        assert peer.abort_reason() == BY_USER
+
+
+_ODD_CONTEXT = b"\x07\0\0\0" + wire.item(0x30, wire.MR_IMAGE_STORAGE)
+_CT = wire.item(0x30, wire.CT_IMAGE_STORAGE)
+ODD_ITEMS = {
+    "role bombs": wire.item(0x50, b"\x54\x00\xff\xff\xff\xfd" * 10_000),
+    "long sub-item": wire.item(0x50, wire.MAX_LENGTH_16384 + b"\x52\x00\xff\xff1.2"),
+    "short maximum length": wire.item(0x50, wire.item(0x51, b"\xff" * 3)),
+    "common extended": wire.item(0x50, wire.item(0x57, b"\0\1a\0\1b\xff\xff")),
+    "user identity": wire.item(0x50, wire.item(0x58, b"\1\0\xff\xff")),
+    "user information twice": wire.USER_INFORMATION * 2,
+    "second application context": wire.item(0x10, b"1.2.3"),
+    "no transfer syntax": wire.item(0x20, _ODD_CONTEXT),
+    "two abstract syntaxes": wire.item(0x20, _ODD_CONTEXT + _CT + wire.item(0x40, b"1.2")),
+    "context without id": wire.item(0x20, b""),
+    "even id": wire.proposed(2, wire.CT_IMAGE_STORAGE),
+    "id 0": wire.proposed(0, wire.CT_IMAGE_STORAGE),
+    "id twice": wire.proposed(MR_CONTEXT, wire.CT_IMAGE_STORAGE, wire.EXPLICIT_LITTLE),
+    "result for a proposal": wire.item(0x21, b"\7\0\0\0"),
+    "unknown item": wire.item(0x77, b"later version"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD_ITEMS.values(), ids=ODD_ITEMS)
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_odd_item_costs_itself_and_not_the_association(tmp_path, odd, comes_first):
+    """As with peers that send them for years: what is beside it is negotiated and works."""
+    items = wire.DEFAULT_CONTEXTS + wire.USER_INFORMATION
+    ordered = odd + items if comes_first else items + odd
+    request = wire.associate_rq(contexts=ordered, user_information=b"")
     with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
         peer = siege.connect()
         peer.send(request)
-        assert peer.abort_reason() == BY_USER
+        assert peer.receive()[0] == 0x02
+        assert peer.store() == 0x0000
+        assert echo(peer) == 0x0000
+
+
+@pytest.mark.parametrize("context_id", [0, 2, 254])
+def test_instance_is_stored_in_a_context_with_an_even_id(tmp_path, context_id):
+    contexts = wire.proposed(context_id, wire.MR_IMAGE_STORAGE, wire.EXPLICIT_LITTLE)
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate(contexts=contexts)
+        peer.send(wire.command_pdu(wire.c_store_rq(), context_id))
+        peer.send(wire.data_pdu(mr_data_set(sop="1.2.3.4"), context_id))
+        assert peer.response_status() == 0x0000
+
+
+def test_instances_of_both_classes_are_stored_under_an_id_that_was_used_twice(tmp_path):
+    contexts = wire.proposed(1, wire.CT_IMAGE_STORAGE, wire.EXPLICIT_LITTLE)
+    contexts += wire.proposed(1, wire.MR_IMAGE_STORAGE, wire.EXPLICIT_LITTLE)
+    contexts += wire.proposed(1, wire.PATIENT_ROOT_FIND)
+    with besieged(tmp_path, grows_by=FEW_BUFFERS) as siege:
+        peer = siege.associate(contexts=contexts)
+        for number, (sop_class, status) in enumerate(
+            [
+                (wire.CT_IMAGE_STORAGE, 0xB007),  # stored: the data set says that it is one of MR
+                (wire.MR_IMAGE_STORAGE, 0x0000),
+                (wire.PATIENT_ROOT_FIND, 0x0122),
+            ]
+        ):
+            uid = f"1.2.3.{number}"
+            command = wire.c_store_rq(
+                sop_class=wire.even(sop_class), instance=wire.even(uid.encode())
+            )
+            peer.send(wire.command_pdu(command, 1) + wire.data_pdu(mr_data_set(sop=uid), 1))
+            assert peer.response_status() == status
+        (report,) = siege.reports()
+        assert report.InstancesInSeries == 2
 
 
 @pytest.mark.parametrize(

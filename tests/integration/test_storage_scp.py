@@ -164,7 +164,11 @@ def test_calling_ae_title_that_is_not_on_the_list_is_rejected(tmp_path):
             stranger.send(wire.associate_rq(calling=b"CT1"))
             kind, body = stranger.receive()
             assert (kind, tuple(body[1:])) == (0x03, (1, 1, 3))
-        receiver.associate(calling=b" MR1 ").close()
+        for same in (b" MR1 ", b"MR1\0\xcc\xcc\xfd\xab", b"MR1 \0CT1"):
+            receiver.associate(calling=same).close()
+            receiver.wait_until_idle()
+        senders = receiver.associations.status().senders
+        assert [sender.calling_ae_title for sender in senders] == ["MR1"]
 
 
 def test_rejected_association_takes_no_place(tmp_path):

@@ -8,20 +8,17 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, TypeVar, assert_never
 
-from seriesgate.upper_layer.errors import PeerViolation
 from seriesgate.upper_layer.items import (
     decode_items,
-    decode_text,
     encode_item,
-    encode_text,
     invalid,
+    whole_items,
 )
 from seriesgate.upper_layer.pdu import (
     AAbort,
     AAssociateAc,
     AAssociateRj,
     AAssociateRq,
-    AbortReason,
     AReleaseRp,
     AReleaseRq,
     ContextResult,
@@ -31,6 +28,7 @@ from seriesgate.upper_layer.pdu import (
     ProposedContext,
     UserInformation,
 )
+from seriesgate.upper_layer.text import decode_text, encode_text
 from seriesgate.upper_layer.user_information import (
     decode_user_information,
     encode_user_information,
@@ -54,8 +52,13 @@ _ASSOCIATE_FIXED = Struct(">H2x16s16s32s")
 _FOUR_BYTES = Struct(">BBBB")
 _AE_TITLE_SIZE = 16
 
-# All standard transfer syntaxes are about sixty; the limit bounds what a hostile megabyte becomes.
+# Id, reserved, result or reserved, reserved.
+_CONTEXT_HEADER_SIZE = 4
+
+# All standard transfer syntaxes are about sixty, and of contexts there are 256 ids. These limits
+# bound what a hostile megabyte becomes: what comes beyond them is not looked at.
 MAX_TRANSFER_SYNTAXES = 128
+MAX_CONTEXTS = 512
 
 _Context = TypeVar("_Context", ProposedContext, ContextResult)
 
@@ -201,62 +204,40 @@ def _decode_variable(
 ) -> tuple[str, tuple[_Context, ...], UserInformation]:
     """Read the items behind the fixed fields; those of an unknown type are skipped (PS3.8 9.3).
 
-    Returns the application context name, the contexts and the user information. A missing name
-    reads as an empty one: the negotiation rejects it with its own reason.
+    Returns the application context name, the contexts and the user information; of the two that may
+    come only once, the first. A missing name reads as an empty one: the negotiation rejects it with
+    its own reason. A context without so much as an id cannot be answered, and is left out.
     """
     name: str | None = None
-    contexts: dict[int, _Context] = {}
+    contexts: list[_Context] = []
     info: UserInformation | None = None
-    for item_type, item in decode_items(body[_ASSOCIATE_FIXED.size :], "association PDU"):
+    for item_type, item in decode_items(body[_ASSOCIATE_FIXED.size :]):
         if item_type == context_item:
-            context = decode_context(item)
-            if context.context_id in contexts:
-                raise invalid("a presentation context id is used twice")
-            contexts[context.context_id] = context
-        elif item_type == _APPLICATION_CONTEXT:
-            if name is not None:
-                raise _unexpected("a second application context item")
+            if len(item) >= _CONTEXT_HEADER_SIZE and len(contexts) < MAX_CONTEXTS:
+                contexts.append(decode_context(item))
+        elif item_type == _APPLICATION_CONTEXT and name is None:
             name = decode_text(item)
-        elif item_type == _USER_INFORMATION:
-            if info is not None:
-                raise _unexpected("a second user information item")
+        elif item_type == _USER_INFORMATION and info is None:
             info = decode_user_information(item)
-    return name or "", tuple(contexts.values()), info or UserInformation()
-
-
-def _unexpected(detail: str) -> PeerViolation:
-    return PeerViolation(AbortReason.UNEXPECTED_PDU_PARAMETER, detail)
+    return name or "", tuple(contexts), info or UserInformation()
 
 
 def _decode_proposed_context(item: bytes) -> ProposedContext:
-    context_id = _decode_context_id(item)
-    abstract_syntaxes: list[str] = []
+    abstract_syntaxes: set[str] = set()
     transfer_syntaxes: list[str] = []
-    for item_type, body in decode_items(item[4:], "presentation context"):
+    for item_type, body in whole_items(item[_CONTEXT_HEADER_SIZE:]):
         if item_type == _ABSTRACT_SYNTAX:
-            abstract_syntaxes.append(decode_text(body))
-        elif item_type == _TRANSFER_SYNTAX:
+            abstract_syntaxes.add(decode_text(body))
+        elif item_type == _TRANSFER_SYNTAX and len(transfer_syntaxes) < MAX_TRANSFER_SYNTAXES:
             transfer_syntaxes.append(decode_text(body))
-        if len(transfer_syntaxes) > MAX_TRANSFER_SYNTAXES:
-            raise invalid(f"presentation context: over {MAX_TRANSFER_SYNTAXES} transfer syntaxes")
-    if len(abstract_syntaxes) != 1 or not transfer_syntaxes:
-        raise invalid("presentation context: one abstract syntax and a transfer syntax expected")
-    return ProposedContext(context_id, abstract_syntaxes[0], tuple(transfer_syntaxes))
+    only = abstract_syntaxes.pop() if len(abstract_syntaxes) == 1 else ""
+    return ProposedContext(item[0], only, tuple(transfer_syntaxes))
 
 
 def _decode_context_result(item: bytes) -> ContextResult:
-    context_id = _decode_context_id(item)
-    syntaxes = [
+    syntaxes = (
         decode_text(body)
-        for item_type, body in decode_items(item[4:], "presentation context")
+        for item_type, body in whole_items(item[_CONTEXT_HEADER_SIZE:])
         if item_type == _TRANSFER_SYNTAX
-    ]
-    return ContextResult(context_id, item[2], syntaxes[0] if syntaxes else "")
-
-
-def _decode_context_id(item: bytes) -> int:
-    if len(item) < 4:  # noqa: PLR2004 - id, reserved, result or reserved, reserved
-        raise invalid(f"presentation context item of {len(item)} bytes")
-    if item[0] % 2 == 0:
-        raise invalid(f"presentation context id {item[0]} is even")
-    return item[0]
+    )
+    return ContextResult(item[0], item[2], next(syntaxes, ""))

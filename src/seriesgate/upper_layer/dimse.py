@@ -11,7 +11,8 @@ from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
-from seriesgate.upper_layer.items import decode_text, invalid
+from seriesgate.upper_layer.items import invalid
+from seriesgate.upper_layer.text import decode_text
 
 _TAG_AND_LENGTH = Struct("<II")
 _GROUP_LENGTH = Struct("<III")

@@ -62,7 +62,8 @@ class AssociationRejected:
 class StoreRequested(NamedTuple):
     """A C-STORE-RQ has come, and its data set will follow. Answer with one StoreResponse.
 
-    `transfer_syntax_uid` and `abstract_syntax` are those of the presentation context.
+    `transfer_syntax_uid` and `abstract_syntax` are those of the presentation context; the latter is
+    the SOP class of the command, too.
     """
 
     context_id: int

@@ -28,20 +28,31 @@ def encode_item(item_type: int, body: bytes) -> bytes:
     return _HEADER.pack(item_type, len(body)) + body
 
 
-def decode_items(data: bytes, owner: str) -> Iterator[tuple[int, bytes]]:
-    """Yield type and body of each item in `data`, the variable part of `owner` (named in errors).
+def decode_items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and body of each item in `data`, the variable part of an association PDU.
 
-    Raises PeerViolation when an item goes beyond its owner.
+    Raises PeerViolation when what is left is no whole item: nobody can tell what was meant to
+    follow.
     """
     position = 0
-    while position < len(data):
-        if len(data) - position < _HEADER.size:
-            raise invalid(f"{owner}: {len(data) - position} bytes left over after the last item")
+    for item_type, body in whole_items(data):
+        yield item_type, body
+        position += _HEADER.size + len(body)
+    if position < len(data):
+        raise invalid(f"association PDU: its last {len(data) - position} bytes are no item")
+
+
+def whole_items(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield type and body of each item in `data` up to the first that goes beyond it.
+
+    For the inside of an item: one that is damaged must not cost those beside it.
+    """
+    position = 0
+    while (start := position + _HEADER.size) <= len(data):
         item_type, length = _HEADER.unpack_from(data, position)
-        start = position + _HEADER.size
         position = start + length
         if position > len(data):
-            raise invalid(f"{owner}: item {item_type:02X}H is longer than what is left")
+            return
         yield item_type, data[start:position]
 
 
@@ -50,26 +61,13 @@ def encode_counted(value: bytes) -> bytes:
     return _LENGTH.pack(len(value)) + value
 
 
-def decode_counted(data: bytes, position: int, owner: str) -> tuple[bytes, int]:
-    """Return the value behind the 16-bit length at `position`, and the position after it."""
-    start = position + _LENGTH.size
-    if start > len(data):
-        raise invalid(f"{owner}: ends before a length field")
-    end = start + _LENGTH.unpack_from(data, position)[0]
-    if end > len(data):
-        raise invalid(f"{owner}: a field is longer than what is left")
-    return data[start:end], end
+def decode_counted(data: bytes, position: int) -> tuple[bytes, int]:
+    """Return the value behind the 16-bit length at `position`, and the position after it.
 
-
-def encode_text(value: str) -> bytes:
-    """Return a UID or a name as it is sent: without padding (PS3.8 Annex F)."""
-    return value.encode("ascii")
-
-
-def decode_text(raw: bytes) -> str:
-    """Return a UID or a name.
-
-    Padding is forbidden here, yet real senders add NULs and spaces. Bytes beyond ASCII come out
-    escaped: they match nothing and break nothing.
+    Raises ValueError when it goes beyond `data`.
     """
-    return raw.strip(b" \0").decode("ascii", "backslashreplace")
+    start = position + _LENGTH.size
+    end = start + int.from_bytes(data[position:start])
+    if end > len(data):
+        raise ValueError("a field is longer than its item")
+    return data[start:end], end

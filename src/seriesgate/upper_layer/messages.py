@@ -207,12 +207,13 @@ class MessageExchange:
             self._message_id = command.message_id
             self._answer = _certain_answer(command, context)
             if self._answer is None and context is not None:
+                request = store_request(command, command.message_id)
                 self._tell(
                     StoreRequested(
                         context.context_id,
                         context.transfer_syntax_uid,
-                        context.abstract_syntax,
-                        store_request(command, command.message_id),
+                        request.affected_sop_class_uid,
+                        request,
                     )
                 )
         if not command.has_data_set:
@@ -273,11 +274,12 @@ def _certain_answer(command: CommandSet, context: AcceptedContext | None) -> Sto
         return StoreStatus.SUCCESS
     if command.command_field != _C_STORE_RQ or not context.is_storage:
         return StoreStatus.UNRECOGNIZED_OPERATION
-    return _certain_store_answer(command, context.abstract_syntax)
+    return _certain_store_answer(command, context)
 
 
-def _certain_store_answer(command: CommandSet, abstract_syntax: str) -> StoreStatus | None:
-    if first_uid(command.affected_sop_class_uid) != abstract_syntax:
+def _certain_store_answer(command: CommandSet, context: AcceptedContext) -> StoreStatus | None:
+    sop_class = first_uid(command.affected_sop_class_uid)
+    if sop_class != context.abstract_syntax and sop_class not in context.other_abstract_syntaxes:
         return StoreStatus.SOP_CLASS_NOT_SUPPORTED
     if not first_uid(command.affected_sop_instance_uid):
         return StoreStatus.INVALID_SOP_INSTANCE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from seriesgate.upper_layer.pdu import (
@@ -99,12 +100,16 @@ def _is_name(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedContext:
-    """A presentation context both sides may use. `is_storage` is False for Verification."""
+    """A presentation context both sides may use. `is_storage` is False for Verification.
+
+    `other_abstract_syntaxes`: those of storage that were proposed with the same id once more.
+    """
 
     context_id: int
     abstract_syntax: str
     transfer_syntax_uid: str
     is_storage: bool
+    other_abstract_syntaxes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +141,13 @@ def negotiate(request: AAssociateRq, policy: AcceptorPolicy) -> AcceptedAssociat
     reason = _reason_to_reject(request, policy)
     if reason is not None:
         return AAssociateRj(RejectResult.PERMANENT, *reason.value)
+    by_id: defaultdict[int, list[ProposedContext]] = defaultdict(list)
+    for proposed in request.presentation_contexts:
+        by_id[proposed.context_id].append(proposed)
     contexts: list[AcceptedContext] = []
     results: list[ContextResult] = []
-    for proposed in request.presentation_contexts:
-        context, result = _answer_context(proposed, policy)
+    for proposals in by_id.values():
+        context, result = _answer_id(proposals, policy)
         results.append(result)
         if context is not None:
             contexts.append(context)
@@ -174,6 +182,30 @@ def _reason_to_reject(request: AAssociateRq, policy: AcceptorPolicy) -> RejectRe
     if allowed is not None and request.calling_ae_title not in allowed:
         return RejectReason.CALLING_AE_TITLE_NOT_RECOGNIZED
     return None
+
+
+def _answer_id(
+    proposals: list[ProposedContext], policy: AcceptorPolicy
+) -> tuple[AcceptedContext | None, ContextResult]:
+    """Return the context if it is accepted, and the one result for all proposals with its id.
+
+    An id belongs to one proposal (PS3.8 9.3.2.2). Requestors with more than 128 contexts use some
+    twice, and peers take what comes under such an id, of whichever proposal it is. So does this,
+    as far as the transfer syntax is one for all: it says how the data set is read.
+    """
+    answers = [_answer_context(proposed, policy) for proposed in proposals]
+    taken = [(context, result) for context, result in answers if context is not None]
+    if len(proposals) == 1 or not taken:
+        return answers[0]
+    context, result = next((pair for pair in taken if pair[0].is_storage), taken[0])
+    others = {
+        proposed.abstract_syntax
+        for proposed, (answer, _) in zip(proposals, answers, strict=True)
+        if answer is not None
+        and answer.is_storage
+        and context.transfer_syntax_uid in proposed.transfer_syntaxes
+    }
+    return replace(context, other_abstract_syntaxes=frozenset(others)), result
 
 
 def _answer_context(
@@ -218,7 +250,11 @@ def _answer_user_information(
     A user identity is neither checked nor confirmed: without 59H the requestor knows that it was
     not looked at (PS3.7 D.3.3.7).
     """
-    accepted = {context.abstract_syntax: context.is_storage for context in contexts}
+    accepted = {
+        abstract_syntax: context.is_storage
+        for context in contexts
+        for abstract_syntax in (context.abstract_syntax, *context.other_abstract_syntaxes)
+    }
     # A dict, because a second item for the same class would have to be answered once.
     roles = {
         role.sop_class_uid: RoleSelection(role.sop_class_uid, is_scu=role.is_scu, is_scp=False)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
+from seriesgate.upper_layer.text import decode_text
+
 APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 PROTOCOL_VERSION = 1
 
@@ -70,15 +72,6 @@ class ContextResultReason(IntEnum):
     NO_REASON = 2
     ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
     TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
-
-
-def ae_title_text(raw: bytes) -> str:
-    """Return the text of a 16-byte AE title field.
-
-    Leading and trailing spaces do not count (PS3.8 9.3.2); some senders pad with NUL. Bytes beyond
-    ASCII appear escaped, so that the text can never raise an error further on.
-    """
-    return raw.strip(b" \0").decode("ascii", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +139,11 @@ class UserInformation:
 
 @dataclass(frozen=True, slots=True)
 class ProposedContext:
-    """A presentation context as the requestor proposes it (PS3.8 9.3.2.2)."""
+    """A presentation context as the requestor proposes it (PS3.8 9.3.2.2).
+
+    `abstract_syntax` is empty where there is not exactly one, and `transfer_syntaxes` where there
+    is none: the negotiation rejects that context and no other.
+    """
 
     context_id: int
     abstract_syntax: str
@@ -167,7 +164,7 @@ class ContextResult:
 
 @dataclass(frozen=True, slots=True)
 class AAssociateRq:
-    """A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+    """A-ASSOCIATE-RQ (PS3.8 9.3.2), with contexts as proposed: ids may be even, or used twice."""
 
     called_ae_title_field: bytes
     calling_ae_title_field: bytes
@@ -180,12 +177,12 @@ class AAssociateRq:
     @property
     def called_ae_title(self) -> str:
         """The AE title the requestor wants to reach, without padding."""
-        return ae_title_text(self.called_ae_title_field)
+        return decode_text(self.called_ae_title_field)
 
     @property
     def calling_ae_title(self) -> str:
         """The AE title the requestor gives itself, without padding."""
-        return ae_title_text(self.calling_ae_title_field)
+        return decode_text(self.calling_ae_title_field)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,21 @@
 """Codec of the user information item 50H and its sub-items (PS3.8 Annex D, PS3.7 Annex D.3.3).
 
-Sub-items of an unknown type are skipped, never a reason to refuse (PS3.8 D.2).
+Sub-items of an unknown type are skipped, never a reason to refuse (PS3.8 D.2); so is one that is
+damaged, for what it negotiates has a default, and what follows one that is too long.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from struct import Struct
 from typing import TYPE_CHECKING, TypeVar
 
 from seriesgate.upper_layer.items import (
     decode_counted,
-    decode_items,
-    decode_text,
     encode_counted,
     encode_item,
-    encode_text,
-    invalid,
+    whole_items,
 )
 from seriesgate.upper_layer.pdu import (
     AsynchronousOperations,
@@ -26,6 +25,7 @@ from seriesgate.upper_layer.pdu import (
     UserIdentity,
     UserInformation,
 )
+from seriesgate.upper_layer.text import decode_text, encode_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,65 +86,71 @@ def _encode_user_identity(identity: UserIdentity) -> bytes:
 
 
 def decode_user_information(data: bytes) -> UserInformation:
-    """Return what the body of a user information item says. Raises PeerViolation.
+    """Return what can be read of the body of a user information item.
 
-    Of a sub-item that may come only once, the first counts.
+    Of a sub-item that may come only once, the first that can be read counts.
     """
     bodies: defaultdict[int, list[bytes]] = defaultdict(list)
-    for item_type, body in decode_items(data, "user information"):
+    for item_type, body in whole_items(data):
         bodies[item_type].append(body)
     return UserInformation(
         max_pdu_length=_first(bodies[0x51], _decode_max_length) or 0,
         implementation_class_uid=_first(bodies[0x52], decode_text) or "",
         asynchronous_operations=_first(bodies[0x53], _decode_window),
-        role_selections=tuple(map(_decode_role_selection, bodies[0x54])),
+        role_selections=tuple(_readable(bodies[0x54], _decode_role_selection)),
         implementation_version_name=_first(bodies[0x55], decode_text),
-        extended_negotiations=tuple(map(_decode_extended, bodies[0x56])),
-        common_extended_negotiations=tuple(map(_decode_common_extended, bodies[0x57])),
+        extended_negotiations=tuple(_readable(bodies[0x56], _decode_extended)),
+        common_extended_negotiations=tuple(_readable(bodies[0x57], _decode_common_extended)),
         user_identity=_first(bodies[0x58], _decode_user_identity),
         user_identity_response=_first(bodies[0x59], _decode_user_identity_response),
     )
 
 
 def _first(bodies: list[bytes], decode: Callable[[bytes], _T]) -> _T | None:
-    return decode(bodies[0]) if bodies else None
+    return next(_readable(bodies, decode), None)
+
+
+def _readable(bodies: list[bytes], decode: Callable[[bytes], _T]) -> Iterator[_T]:
+    """Yield what each body says, without those for which `decode` raises ValueError."""
+    for body in bodies:
+        with suppress(ValueError):
+            yield decode(body)
 
 
 def _decode_max_length(body: bytes) -> int:
-    if len(body) != _MAX_LENGTH.size:
-        raise invalid(f"maximum length sub-item of {len(body)} bytes instead of 4")
-    length: int = _MAX_LENGTH.unpack(body)[0]
-    return length
+    # A shorter number is one all the same, and of a longer body the field comes first.
+    return int.from_bytes(body[: _MAX_LENGTH.size])
 
 
 def _decode_window(body: bytes) -> AsynchronousOperations:
-    if len(body) != _WINDOW.size:
-        raise invalid(f"asynchronous operations window of {len(body)} bytes instead of 4")
-    return AsynchronousOperations(*_WINDOW.unpack(body))
+    if len(body) < _WINDOW.size:
+        raise ValueError("an asynchronous operations window has two numbers")
+    return AsynchronousOperations(*_WINDOW.unpack_from(body))
 
 
 def _decode_role_selection(body: bytes) -> RoleSelection:
-    uid, end = decode_counted(body, 0, "role selection")
-    if len(body) != end + _ROLES_SIZE:
-        raise invalid("role selection: two role bytes expected after the UID")
-    return RoleSelection(decode_text(uid), body[end] == 1, body[end + 1] == 1)
+    uid, end = decode_counted(body, 0)
+    roles = body[end : end + _ROLES_SIZE]
+    if len(roles) < _ROLES_SIZE:
+        raise ValueError("a role selection has two roles")
+    is_scu, is_scp = map(bool, roles)
+    return RoleSelection(decode_text(uid), is_scu, is_scp)
 
 
 def _decode_extended(body: bytes) -> ExtendedNegotiation:
-    uid, end = decode_counted(body, 0, "extended negotiation")
+    uid, end = decode_counted(body, 0)
     return ExtendedNegotiation(decode_text(uid), body[end:])
 
 
 def _decode_common_extended(body: bytes) -> CommonExtendedNegotiation:
-    owner = "common extended negotiation"
-    sop_class_uid, end = decode_counted(body, 0, owner)
-    service_class_uid, end = decode_counted(body, end, owner)
+    sop_class_uid, end = decode_counted(body, 0)
+    service_class_uid, end = decode_counted(body, end)
     # Bytes after the related classes are reserved for later versions (PS3.7 D.3.3.6.1).
-    related, _ = decode_counted(body, end, owner)
+    related, _ = decode_counted(body, end)
     uids: list[str] = []
     position = 0
     while position < len(related):
-        uid, position = decode_counted(related, position, owner)
+        uid, position = decode_counted(related, position)
         uids.append(decode_text(uid))
     return CommonExtendedNegotiation(
         decode_text(sop_class_uid), decode_text(service_class_uid), tuple(uids)
@@ -152,13 +158,10 @@ def _decode_common_extended(body: bytes) -> CommonExtendedNegotiation:
 
 
 def _decode_user_identity(body: bytes) -> UserIdentity:
-    owner = "user identity"
-    if len(body) < _IDENTITY_HEADER_SIZE:
-        raise invalid(f"{owner}: sub-item of {len(body)} bytes")
-    primary, end = decode_counted(body, _IDENTITY_HEADER_SIZE, owner)
-    secondary, _ = decode_counted(body, end, owner)
+    primary, end = decode_counted(body, _IDENTITY_HEADER_SIZE)
+    secondary, _ = decode_counted(body, end)
     return UserIdentity(body[0], body[1] == 1, primary, secondary)
 
 
 def _decode_user_identity_response(body: bytes) -> bytes:
-    return decode_counted(body, 0, "user identity response")[0]
+    return decode_counted(body, 0)[0]

@@ -129,7 +129,8 @@ def test_sub_items_that_declare_64_kib_each_do_not_multiply():
     body = wire.associate_rq_body(user_information=wire.item(0x50, sub_items[:65_000]))
     conversation = Conversation()
     assert peak_memory(lambda: conversation.receive(wire.pdu(1, body))) < 2 * MIB
-    assert_aborted(conversation, AbortReason.INVALID_PDU_PARAMETER_VALUE)
+    assert conversation.connection.state is State.ESTABLISHED
+    assert len(conversation.take_sent()) < 1000
 
 
 @pytest.mark.parametrize(
@@ -161,10 +162,17 @@ def big_context(context_id: int) -> bytes:
     [
         b"".join(map(big_context, range(1, 31, 2))),
         wire.proposed(1, b"1", b"1") * 50_000,
+        b"".join(wire.proposed(1, b"1.%d" % number, b"1") for number in range(40_000)),
         wire.item(0x20, b"\1\0\0\0" + wire.item(0x30, b"1") * 13_000),
         wire.item(0x7F, b"") * 100_000,
     ],
-    ids=["transfer syntaxes", "one id again and again", "abstract syntaxes", "unknown items"],
+    ids=[
+        "transfer syntaxes",
+        "one id again and again",
+        "one id for all",
+        "abstract syntaxes",
+        "unknown items",
+    ],
 )
 def test_megabyte_of_tiny_items_stays_a_few_megabytes(contexts: bytes):
     request = wire.associate_rq(contexts=contexts)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from tests.unit.upper_layer.strategies import requests
 
 from seriesgate.upper_layer.codec import decode, encode
@@ -39,6 +40,7 @@ POLICY = AcceptorPolicy(
     implementation_version_name="SERIESGATE_1",
 )
 CT = "1.2.840.10008.5.1.4.1.1.2"
+MR = "1.2.840.10008.5.1.4.1.1.4"
 PRIVATE_CLASS = "1.2.840.113619.4.30"
 FIND = "1.2.840.10008.5.1.4.1.2.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
@@ -157,6 +159,64 @@ def test_answer_has_one_result_for_each_context_in_the_order_proposed():
         AcceptedContext(3, VERIFICATION, IMPLICIT, is_storage=False),
     )
     assert outcome.rejected_context_ids == {1, 255}
+
+
+@pytest.mark.parametrize(
+    ("odd", "result"),
+    [
+        (ProposedContext(3, "", (IMPLICIT,)), ContextResult(3, 3, IMPLICIT)),
+        (ProposedContext(3, CT, ()), ContextResult(3, 4, IMPLICIT)),
+        (ProposedContext(3, "", ()), ContextResult(3, 3, IMPLICIT)),
+        (ProposedContext(2, CT, (EXPLICIT,)), ContextResult(2, 0, EXPLICIT)),
+        (ProposedContext(0, CT, (EXPLICIT,)), ContextResult(0, 0, EXPLICIT)),
+    ],
+)
+def test_odd_context_has_its_own_answer_and_costs_no_other(
+    odd: ProposedContext, result: ContextResult
+):
+    good = ProposedContext(1, CT, (IMPLICIT,))
+    outcome = accepted(replace(REQUEST, presentation_contexts=(odd, good)))
+    assert outcome.answer.context_results == (result, ContextResult(1, 0, IMPLICIT))
+    assert AcceptedContext(1, CT, IMPLICIT, is_storage=True) in outcome.accepted_contexts
+    assert (odd.context_id in outcome.rejected_context_ids) is (result.result != 0)
+
+
+@pytest.mark.parametrize(
+    ("proposals", "result", "context"),
+    [
+        ([(CT, (EXPLICIT,)), (CT, (EXPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(CT, (EXPLICIT,)), (CT, (IMPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(CT, (EXPLICIT,)), (MR, (IMPLICIT, EXPLICIT))], 0, (CT, EXPLICIT, {CT, MR})),
+        ([(CT, (EXPLICIT,)), (MR, (IMPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(CT, (EXPLICIT,)), (FIND, (EXPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(FIND, (IMPLICIT,)), (CT, (EXPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(VERIFICATION, (IMPLICIT,)), (CT, (EXPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(CT, ()), (CT, (EXPLICIT,))], 0, (CT, EXPLICIT, {CT})),
+        ([(FIND, (IMPLICIT,)), (CT, (XML,))], 3, None),
+        ([(CT, (XML,)), ("", (IMPLICIT,))], 4, None),
+    ],
+)
+def test_id_used_twice_has_one_answer_and_takes_what_has_its_transfer_syntax(
+    proposals: list[tuple[str, tuple[str, ...]]],
+    result: int,
+    context: tuple[str, str, set[str]] | None,
+):
+    twice = [ProposedContext(1, *proposed) for proposed in proposals]
+    other = ProposedContext(3, CT, (IMPLICIT,))
+    contexts = (twice[0], other, *twice[1:])
+    outcome = accepted(replace(REQUEST, presentation_contexts=contexts))
+    answered = IMPLICIT if context is None else context[1]
+    assert outcome.answer.context_results == (
+        ContextResult(1, result, answered),
+        ContextResult(3, 0, IMPLICIT),
+    )
+    of_id = tuple(each for each in outcome.accepted_contexts if each.context_id == 1)
+    if context is None:
+        assert of_id == ()
+    else:
+        abstract_syntax, syntax, others = context
+        assert of_id == (AcceptedContext(1, abstract_syntax, syntax, True, frozenset(others)),)
+    assert outcome.rejected_context_ids == (set() if context else {1})
 
 
 @pytest.mark.parametrize("abstract_syntax", [CT, PRIVATE_CLASS, VERIFICATION])
@@ -330,6 +390,21 @@ def test_common_extended_negotiation_and_user_identity_are_not_answered():
     assert answer.common_extended_negotiations == ()
     assert answer.user_identity is None
     assert answer.user_identity_response is None
+
+
+@given(requests, st.lists(st.integers(0, 255), min_size=5, max_size=5))
+def test_each_id_has_one_answer_in_the_order_of_its_first_proposal(
+    request: AAssociateRq, ids: list[int]
+):
+    contexts = tuple(
+        replace(context, context_id=number)
+        for context, number in zip(request.presentation_contexts, ids, strict=False)
+    )
+    usable = replace(REQUEST, presentation_contexts=contexts)
+    answer = accepted(usable).answer
+    assert [result.context_id for result in answer.context_results] == [
+        *dict.fromkeys(context.context_id for context in contexts)
+    ]
 
 
 @given(requests)

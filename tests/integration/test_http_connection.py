@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
+import httpx
 import pytest
 from tests.e2e.processes import PATIENCE
+from tests.integration.running_gateway import running_gateway
 from tests.integration.running_server import running_server
 
 from seriesgate.server.http import connection as http_connection
 
+#: More than there is room for, of a client that never ends the head of its request.
+CROWD = 1100
 HEAD = b"GET /healthz HTTP/1.1\r\nHost: server\r\n"
 
 
@@ -20,6 +24,34 @@ def server(tmp_path, monkeypatch):
     monkeypatch.setattr(http_connection, "STALL_TIMEOUT", 0.05)
     with running_server(f"sqlite:///{tmp_path}/series_data.db") as server:
         yield server
+
+
+@pytest.fixture
+def patient_server(tmp_path):
+    """A server that waits as long as it does outside of tests."""
+    with running_server(f"sqlite:///{tmp_path}/series_data.db", max_connections=64) as server:
+        yield server.url
+
+
+@pytest.fixture
+def administration(tmp_path):
+    with running_gateway(tmp_path / "state") as gateway:
+        yield f"http://127.0.0.1:{gateway.settings.admin_port}"
+
+
+@contextmanager
+def half_heads(url, count, source):
+    """Hold so many connections, each with the head of a request that does not end."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    with ExitStack() as held:
+        crowd = []
+        for _ in range(count):
+            connection = held.enter_context(
+                socket.create_connection((host, int(port)), PATIENCE, source_address=(source, 0))
+            )
+            connection.sendall(HEAD + b"X-More: ")
+            crowd.append(connection)
+        yield crowd
 
 
 @contextmanager
@@ -86,3 +118,42 @@ def test_slow_but_steady_reader_gets_all(server, caplog):
         answer = everything(connection)
     assert answer.endswith(b"\r\n0\r\n\r\n")
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("listener", ["patient_server", "administration"])
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
+def test_half_sent_heads_keep_nobody_out(request, caplog, listener, source):
+    """Also not somebody at the address that they come from."""
+    url = request.getfixturevalue(listener)
+    with half_heads(url, CROWD, source), httpx.Client(base_url=url) as client:
+        answers = [client.get("/healthz").status_code for _ in range(5)]
+        assert answers == [200] * 5
+        assert httpx.get(f"{url}/healthz").status_code == 200
+    said = [line for line in caplog.messages if "too many connections" in line]
+    assert said == [f"too many connections: idle ones are cut off, at present of {source}"]
+
+
+def test_connection_that_works_is_kept_and_an_idle_one_goes(patient_server):
+    """Of one address, whose share is all taken: streams first, then who would ask."""
+    with ExitStack() as streams:
+        clients = [streams.enter_context(httpx.Client(base_url=patient_server)) for _ in range(32)]
+        for client in clients:
+            answer = streams.enter_context(client.stream("GET", "/events"))
+            assert answer.status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{patient_server}/healthz")
+        elsewhere = httpx.HTTPTransport(local_address="127.0.0.2")
+        with httpx.Client(base_url=patient_server, transport=elsewhere) as other:
+            assert other.get("/healthz").status_code == 200
+
+
+def test_proxy_that_is_trusted_speaks_for_many(tmp_path):
+    database = f"sqlite:///{tmp_path}/series_data.db"
+    with (
+        running_server(database, max_connections=16, trusted_proxies=["127.0.0.1/32"]) as server,
+        ExitStack() as streams,
+    ):
+        for _ in range(14):
+            client = streams.enter_context(httpx.Client(base_url=server.url))
+            assert streams.enter_context(client.stream("GET", "/events")).status_code == 200
+        assert httpx.get(f"{server.url}/healthz").status_code == 200

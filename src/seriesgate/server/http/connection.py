@@ -1,23 +1,35 @@
-"""A connection of uvicorn with bounds on slowness that uvicorn itself does not have.
+"""A connection of uvicorn with bounds that uvicorn itself does not have.
 
-It waits for ever for the head of a request and for a reader of an answer; either way a few hundred
-idle sockets of one client would be all the connections that a server has.
+It waits for ever for the head of a request and for a reader of an answer, and takes any number of
+connections of one client; either way a few hundred idle sockets of that client would be all that a
+server has. The gateway's administration and the server are both served with it.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from seriesgate.server.http.places import who_must_go
+
 if TYPE_CHECKING:
     import asyncio
+
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+    from uvicorn.server import ServerState
 
 HEAD_TIMEOUT = 30.0
 """How long the head of a request may take, from the connection or its first byte, in seconds."""
 STALL_TIMEOUT = 20.0
 """A reader that takes nothing of an answer for so many seconds is cut off."""
+
+# So often it is said that connections are cut off to make room, in seconds.
+_MENTION_EVERY = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -28,11 +40,28 @@ class HttpConnection(HttpToolsProtocol):
     _in_head = True
     _head: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
+    # When a listener last said that it makes room.
+    _mentioned_at: ClassVar[WeakKeyDictionary[ServerState, float]] = WeakKeyDictionary()
+
+    @property
+    def address(self) -> str:
+        """The address of the client, or of the proxy it comes by."""
+        return self.client[0] if self.client else ""
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when it waits for the head of a request; None while one is being answered."""
+        cycle: RequestResponseCycle | None = self.cycle  # None before the first request
+        is_at_work = cycle is not None and not cycle.response_complete
+        has_to_write = self.transport.get_write_buffer_size() > 0
+        return None if is_at_work or has_to_write else self._waits_since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Expect the first request."""
+        """Expect the first request, and make room for it."""
         super().connection_made(transport)
+        self._waits_since = self.loop.time()
         self._expect_head()
+        self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Expect the rest of a head, where not all of it has come at once, as nearly always."""
@@ -51,6 +80,11 @@ class HttpConnection(HttpToolsProtocol):
         self._stop_expecting()
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """Expect the next request."""
+        self._waits_since = self.loop.time()
+        super().on_response_complete()
+
     def pause_writing(self) -> None:
         """Watch the reader: what it has not taken yet is as much as may wait here."""
         super().pause_writing()
@@ -66,6 +100,27 @@ class HttpConnection(HttpToolsProtocol):
         self._stop_expecting()
         self._stop_watching()
         super().connection_lost(exc)
+
+    def _make_room(self) -> None:
+        """Cut a connection off if there are too many, of this client or at all."""
+        if self.limit_concurrency is None:
+            return
+        has_no_share = self.config.proxy_headers and _is_within(
+            self.address, tuple(self.config.forwarded_allow_ips or ())
+        )
+        all_here = cast("set[HttpConnection]", self.connections)  # so this listener was set up
+        gone = who_must_go(self, all_here, self.limit_concurrency, has_no_share=has_no_share)
+        if gone is None:
+            return
+        now = self.loop.time()
+        if now >= self._mentioned_at.get(self.server_state, 0.0) + _MENTION_EVERY:
+            self._mentioned_at[self.server_state] = now
+            _log.warning(
+                "too many connections: idle ones are cut off, at present of %s", gone.address
+            )
+        # At once: what is cut off must not be counted when the next one comes.
+        gone.connections.discard(gone)
+        gone.transport.abort()
 
     def _expect_head(self) -> None:
         self._head = self.loop.call_later(HEAD_TIMEOUT, self.transport.abort)
@@ -90,3 +145,11 @@ class HttpConnection(HttpToolsProtocol):
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
+
+
+@lru_cache(256)
+def _is_within(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        return any(ip_address(address) in ip_network(network) for network in networks)
+    except ValueError:  # a Unix socket
+        return False

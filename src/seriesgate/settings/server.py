@@ -98,8 +98,8 @@ class ServerSettings(ProgramSettings):
     )
     max_connections: Annotated[int, Field(ge=1, le=65536)] = Field(
         1000,
-        description="requests and idle connections of each worker at a time; one address has half of "
-        "them, a trusted proxy all. Idle ones make room for others; more are answered 503",
+        description="requests and idle connections of each worker at a time; one address has half "
+        "of them, a trusted proxy all. Idle ones make room for others; more are answered 503",
     )
     keep_changes: Annotated[float, Field(ge=7 * 86400, le=3650 * 86400, allow_inf_nan=False)] = (
         Field(

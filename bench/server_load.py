@@ -64,7 +64,7 @@ class Client:
 
 def get(path: str) -> bytes:
     """Give the request for a path."""
-    return f"GET {path} HTTP/1.1\r\nHost: server\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 async def measure_alone(port: int, queries: Sequence[tuple[str, str]], repeats: int) -> Waits:

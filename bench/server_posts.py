@@ -64,7 +64,7 @@ def request(number: int) -> bytes:
     }
     body = json.dumps(report).encode()
     head = (
-        "POST /series HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\n"
+        "POST /series HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"Idempotency-Key: bench-{number}\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -45,7 +45,12 @@ class AppClient:
     """Sends requests to an app with a store in memory, while the app's lifespan lasts."""
 
     def __init__(
-        self, *, fixed: Sequence[Grant] = (), always: bool = False, log: bool = False
+        self,
+        *,
+        fixed: Sequence[Grant] = (),
+        always: bool = False,
+        log: bool = False,
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         self.store = MemorySeriesStore(ticking_clock())
         self.tokens = MemoryTokenStore(ticking_clock())
@@ -68,11 +73,12 @@ class AppClient:
             MemoryGatewayStore(),
             authentication,
             ServerMetrics(),
+            allowed_hosts=allowed_hosts,
             log_requests=log,
             clock=self.clock,
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        self._client = httpx.AsyncClient(transport=transport, base_url="http://server")
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
         self._lifespan = app.router.lifespan_context(app)
         self._runner = asyncio.Runner()
 

@@ -15,7 +15,7 @@ from seriesgate.server.http import connection as http_connection
 
 #: More than there is room for, of a client that never ends the head of its request.
 CROWD = 1100
-HEAD = b"GET /healthz HTTP/1.1\r\nHost: server\r\n"
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_reader_that_takes_nothing_is_cut_off_with_one_line(server, caplog, path
     """More than the sockets of both sides hold, so that the server has to wait for the reader."""
     register_long_rows(server, 100)
     with connected(server, window=4096) as connection:
-        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: server\r\n\r\n".encode())
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         while not caplog.records:
             server.client.get("/healthz")
         answer = everything(connection)
@@ -113,7 +113,7 @@ def test_slow_but_steady_reader_gets_all(server, caplog):
     register_long_rows(server, 10)
     with connected(server, window=4096) as connection:
         connection.sendall(
-            b"GET /series.jsonl HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n"
+            b"GET /series.jsonl HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         )
         answer = everything(connection)
     assert answer.endswith(b"\r\n0\r\n\r\n")

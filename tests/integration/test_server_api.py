@@ -250,6 +250,7 @@ def test_openapi_documents_every_answer_with_a_model(client):
         "409",
         "413",
         "415",
+        "421",
         "422",
         "429",
         "500",

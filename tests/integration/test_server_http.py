@@ -16,7 +16,7 @@ import pytest
 from tests.serving import serving
 from tests.unit.server.examples import FIVE_FIELDS
 
-HEAD = b"POST /series HTTP/1.1\r\nHost: server\r\nContent-Type: application/json\r\n"
+HEAD = b"POST /series HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 SERVE = """
 import sys, uvicorn
 from seriesgate.listener import bind_listener
@@ -97,7 +97,7 @@ def test_chunks_without_end_are_refused_at_the_limit(port):
 
 def test_refused_body_is_not_taken_for_a_request(port):
     """What follows the head of a refused request may be made to look like another request."""
-    smuggled = b"GET /healthz HTTP/1.1\r\nHost: server\r\n\r\n"
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answer = answer_to(port, HEAD + b"Content-Length: 2000000\r\n\r\n" + smuggled)
     assert answer.count(b"HTTP/1.1") == 1
 

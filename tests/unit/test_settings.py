@@ -59,6 +59,9 @@ def test_flags_win_over_variables_and_variables_over_the_file(tmp_path, monkeypa
         ("server", "database_url", ""),
         ("server", "database_connections", 1),
         ("server", "workers", 0),
+        ("server", "allowed_hosts", ["https://series.example.org"]),
+        ("server", "allowed_hosts", ["series.example.org:8000"]),
+        ("server", "allowed_hosts", ["*"]),
     ],
 )
 def test_wrong_value_is_one_line_that_names_the_key(section, key, value):

@@ -10,6 +10,7 @@ from seriesgate import __version__
 from seriesgate.server.changes.feed import ChangeFeed
 from seriesgate.server.http.body_limit import BodyLimitMiddleware
 from seriesgate.server.http.exception_handlers import add_exception_handlers
+from seriesgate.server.http.host_names import HostNames
 from seriesgate.server.http.observation import ObservationMiddleware
 from seriesgate.server.http.response_headers import ResponseHeadersMiddleware
 from seriesgate.server.routes import (
@@ -87,6 +88,7 @@ def create_app(
     *,
     webhooks: Sequence[WebhookDispatcher] = (),
     housekeeping: Housekeeping | None = None,
+    allowed_hosts: Sequence[str] = (),
     log_requests: bool = False,
     clock: Callable[[], datetime] = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -96,9 +98,10 @@ def create_app(
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for,
     `sessions` where browsers begin and end theirs, `gateway_store` where
-    heartbeats go. `metrics` counts; `webhooks` and `housekeeping`
-    run while the app does; with `log_requests` there is a line in the log for each request. `clock`
-    gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each request's body.
+    heartbeats go. `metrics` counts; `webhooks` and `housekeeping` run while the app does;
+    `allowed_hosts` are as for HostNames; with `log_requests` there is a line in the log for each
+    request. `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each
+    request's body.
     """
     feed = ChangeFeed(store)
 
@@ -140,6 +143,7 @@ def create_app(
     app.state.sessions = sessions
     app.state.gateways = gateway_store
     app.state.authentication = authentication
+    app.state.hosts = HostNames(allowed_hosts)
     app.state.clock = clock
     app.state.metrics = metrics
     app.state.log_requests = log_requests

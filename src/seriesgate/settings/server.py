@@ -29,6 +29,10 @@ def _hide(found: re.Match[str]) -> str:
     return f"{found[1]}***@" if found[1] else f"{found[2]}***"
 
 
+# Of a host, without a scheme and a port (RFC 1123 2.1; some have an underscore).
+_HOST_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$"
+
+
 class ServerToken(Section):
     """A token that the settings hold."""
 
@@ -95,6 +99,11 @@ class ServerSettings(ProgramSettings):
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         (), description="reverse proxies, whose X-Forwarded-For and -Proto are believed"
+    )
+    allowed_hosts: tuple[Annotated[str, Field(pattern=_HOST_NAME)], ...] = Field(
+        (),
+        description="names that the server may be called by, besides `localhost` and IP addresses. "
+        "Without any: every name where tokens are needed, no other where they are not",
     )
     max_connections: Annotated[int, Field(ge=1, le=65536)] = Field(
         1000,

@@ -30,7 +30,7 @@ def request_locally(
             app.router.lifespan_context(app),
             httpx.AsyncClient(
                 transport=httpx.ASGITransport(app),
-                base_url="http://local",
+                base_url="http://localhost",
                 headers={"Authorization": f"Bearer {token}"},
             ) as client,
         ):

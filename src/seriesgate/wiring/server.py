@@ -22,6 +22,7 @@ from seriesgate.server.changes.webhook_queue import WebhookQueue
 from seriesgate.server.changes.webhooks import WebhookDispatcher, WebhookSender, WebhookTarget
 from seriesgate.server.http.connection import HttpConnection
 from seriesgate.server.http.metrics import ServerMetrics
+from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.server.sql.gateways import SqlGatewayStore
 from seriesgate.server.sql.housekeeping import Housekeeping
 from seriesgate.server.sql.opening import open_store, utc_now
@@ -130,6 +131,7 @@ def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None
             timedelta(seconds=settings.keep_changes),
             [webhook.name for webhook in settings.webhooks],
         ),
+        allowed_hosts=settings.allowed_hosts,
         log_requests=settings.access_log,
     )
 
@@ -145,10 +147,13 @@ def _webhook(settings: ServerWebhook, queue: WebhookQueue) -> WebhookDispatcher:
 
 
 async def _refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:
-    if is_loopback(settings.host):
-        return
     authentication: Authentication = app.state.authentication
-    if not await authentication.is_possible():
+    try:
+        is_possible = await authentication.is_possible()
+    except StoreUnavailable as error:
+        await app.state.store.close()
+        raise CannotStart(str(error)) from error
+    if not is_possible and not is_loopback(settings.host):
         await app.state.store.close()
         raise CannotStart(
             f"host {settings.host} can be reached by others, and there is no token yet: make one "

@@ -66,6 +66,11 @@ class Authentication:
         # Who has shown a right token, by address: not shut out by a neighbour who guesses.
         self._welcome: dict[tuple[str, str], None] = {}
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody needs a token, as far as is known from the latest request."""
+        return not self._required
+
     async def is_possible(self) -> bool:
         """Return whether there is any token that works."""
         await self._refresh()

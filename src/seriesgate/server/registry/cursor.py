@@ -6,12 +6,16 @@ Decided in ADR 14.
 from __future__ import annotations
 
 import base64
-import binascii
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 
 from seriesgate.server.registry.store import PagePosition
 
-_SEPARATOR = " "  # in neither an ISO time nor a UID
+_SEPARATOR = "\n"  # in neither an ISO time nor a UID
+LONGEST = 1024
+"""How long a cursor may be: a UID of 128 characters of any script, a time and a number are less."""
+_KEY = re.compile(r"0|-?[1-9][0-9]{0,17}")  # 64 bits hold it
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def encode_cursor(position: PagePosition) -> str:
@@ -29,17 +33,26 @@ def encode_cursor(position: PagePosition) -> str:
 
 def decode_cursor(cursor: str) -> PagePosition:
     """Give the position of a cursor. ValueError for what `encode_cursor` can't have given."""
+    if len(cursor) > LONGEST:
+        raise ValueError("not a cursor of this server")
     padding = "=" * (-len(cursor) % 4)
     try:
         text = base64.b64decode(cursor + padding, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise ValueError("not a cursor of this server") from None
-    try:
         time, series_instance_uid, *keys = text.split(_SEPARATOR)
-        position = PagePosition(datetime.fromisoformat(time), series_instance_uid, *map(int, keys))
+        position = PagePosition(
+            datetime.fromisoformat(time), series_instance_uid, *map(_number, keys)
+        )
     except (TypeError, ValueError):
         raise ValueError("not a cursor of this server") from None
-    is_ours = series_instance_uid.isprintable()  # some databases refuse NUL even as a question
-    if position.received_at.tzinfo is None or not is_ours or encode_cursor(position) != cursor:
+    # UTC alone: another offset could lead out of the years that there are.
+    is_utc = position.received_at.utcoffset() == timedelta(0)
+    is_uid = not _CONTROL.search(series_instance_uid)  # NUL is too much for some databases
+    if not is_utc or not is_uid or encode_cursor(position) != cursor:
         raise ValueError("not a cursor of this server")
     return position
+
+
+def _number(text: str) -> int:
+    if not _KEY.fullmatch(text):
+        raise ValueError
+    return int(text)

@@ -11,6 +11,7 @@ from seriesgate.server.http.problem import ProblemError
 
 if TYPE_CHECKING:
     from seriesgate.server.access.authentication import Authentication
+    from seriesgate.server.http.host_names import HostNames
 
 
 # A name of its own under TLS, which browsers let no other host or plain page set (RFC 6265bis).
@@ -29,7 +30,7 @@ def session_cookie(request: Request) -> str:
 
 
 class Access:
-    """The dependency that lets a request through, or answers it with 401, 403 or 429.
+    """The dependency that lets a request through, or answers it with 401, 403, 421 or 429.
 
     With `sessions` the session of a browser is as good as the token it was begun with.
     """
@@ -51,6 +52,7 @@ class Access:
         request.state.grant = await authentication.authorize(
             authorization, address, self.scope, session
         )
+        _refuse_other_names(request)
 
 
 async def is_still_allowed(request: Request, scope: Scope) -> bool:
@@ -66,19 +68,39 @@ def _refuse_forged(request: Request, *, by_session: bool) -> None:
     """Raise ProblemError for a change that the page of another site may have made a browser ask."""
     if request.method in _SAFE_METHODS:
         return
-    # Browsers add it (W3C Fetch Metadata), and no script can change it.
-    if request.headers.get("sec-fetch-site", "none") not in _SAME_SITE:
+    # Browsers add both (W3C Fetch Metadata, RFC 6454), and no script can change them. The first is
+    # the browser's own judgement; it is not sent to a plain HTTP server on another machine.
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None and site not in _SAME_SITE:
         raise ProblemError(HTTPStatus.FORBIDDEN, "a page of another site sent this request")
+    hosts: HostNames = request.app.state.hosts
+    host = request.headers.get("host", "")
+    if site is None and origin is not None and not hosts.are_origin(origin, host):
+        detail = "a page of another origin sent this request; if browsers call this server by "
+        detail += "another name than it is called by, list that name in server.allowed_hosts"
+        raise ProblemError(HTTPStatus.FORBIDDEN, detail)
     if by_session and DASHBOARD_HEADER not in request.headers:
         detail = f"a request by session needs the header {DASHBOARD_HEADER}"
         raise ProblemError(HTTPStatus.FORBIDDEN, detail)
 
 
-class PublicAccess:
-    """The dependency of a route that anyone may call, which says so."""
+def _refuse_other_names(request: Request) -> None:
+    """Raise ProblemError for a call by a name that the page of another site may have led here."""
+    hosts: HostNames = request.app.state.hosts
+    authentication: Authentication = request.app.state.authentication
+    if hosts.include(request.headers.get("host", "")):
+        return
+    if authentication.is_open or hosts.are_listed:
+        detail = "call this server by localhost, by an IP address, or by a name that is listed in "
+        raise ProblemError(HTTPStatus.MISDIRECTED_REQUEST, detail + "server.allowed_hosts")
 
-    async def __call__(self) -> None:
-        """Let everyone through."""
+
+class PublicAccess:
+    """The dependency of a route that anyone may call, which says so. It may answer 421."""
+
+    async def __call__(self, request: Request) -> None:
+        """Let everyone through who calls the server by one of its names."""
+        _refuse_other_names(request)
 
 
 def requires(scope: Scope) -> Any:

@@ -35,13 +35,14 @@ def problems(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {status.value: {"description": status.phrase, "content": content} for status in statuses}
 
 
-# What the layers around every route may answer: what happens to a body before it is read, and what
-# goes wrong in whatever route.
+# What the layers around every route may answer: what happens to a body before it is read, by which
+# name the server may be called, and what goes wrong in whatever route.
 _OF_EVERY_ROUTE = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_TIMEOUT,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.MISDIRECTED_REQUEST,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     HTTPStatus.INTERNAL_SERVER_ERROR,
     HTTPStatus.SERVICE_UNAVAILABLE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from seriesgate.server.http.problem import FieldError, ProblemError
-from seriesgate.server.registry.cursor import decode_cursor
+from seriesgate.server.registry.cursor import LONGEST, decode_cursor
 from seriesgate.server.registry.query import Attribute, OneOf, Order, SeriesFilter, SortBy
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class PageQuery(SeriesConditions):
 
     limit: int = Field(100, ge=1, le=1000, description="at most this many on a page")
     cursor: str | None = Field(
-        None, max_length=512, description="`next_cursor` of the page before this one"
+        None, max_length=LONGEST, description="`next_cursor` of the page before this one"
     )
 
     def position(self) -> PagePosition | None:

@@ -3,6 +3,7 @@
 A page that a browser has open can lead its own name to this machine (DNS rebinding), and may then
 read what it is answered. It can't lead an address here, nor `localhost`; it has no token, and no
 cookie of another name. So the name matters where no token is asked for, and where names are set.
+Decided in ADR 56.
 """
 
 from __future__ import annotations

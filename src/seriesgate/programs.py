@@ -14,7 +14,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from seriesgate.json_log import JsonFormatter
+from seriesgate.json_log import configure_logging
 from seriesgate.startup import CannotStart, MustStop
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ def _run(program: _Program, log_format: str, on_ready: _OnReady) -> int:
 
 
 def _exit_code(run: Callable[[], int], log_format: str) -> int:
-    _configure_logging(log_format)
+    configure_logging(log_format)
+    # A line per request would say nothing new; what matters is logged where it happens.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     try:
         return run()
     except (CannotStart, MustStop) as error:
@@ -91,13 +93,3 @@ async def _until_told_to_stop(program: _Program, on_ready: _OnReady) -> None:
     else:
         loop.add_reader(parent.sentinel, stop.set)
     await program(stop, on_ready)
-
-
-def _configure_logging(log_format: str) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    text = logging.Formatter("%(asctime)s %(levelname)-7s %(processName)s: %(message)s")
-    handler.setFormatter(JsonFormatter() if log_format == "json" else text)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    # A line per request would say nothing new; what matters is logged where it happens.
-    for chatty in ("httpx", "uvicorn", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)

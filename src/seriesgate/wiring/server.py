@@ -65,7 +65,7 @@ async def run_server(
     tls = _tls(settings)
     with seat.listener if seat else bind_listener(settings.host, settings.port) as listener:
         app = server_app(settings, seat=seat)
-        await _refuse_without_tokens(app, settings)
+        await refuse_without_tokens(app, settings)
         backlog = 1 if seat else BACKLOG
         server = UvicornServer(_configuration(app, settings, tls, backlog))
         # A hundred thousand objects that stay: to look through them again and again for what is
@@ -146,7 +146,8 @@ def _webhook(settings: ServerWebhook, queue: WebhookQueue) -> WebhookDispatcher:
     return WebhookDispatcher(sender, queue, RetryPolicy(), utc_now, random.random)
 
 
-async def _refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:
+async def refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:
+    """Raise CannotStart, and close the database, where others would get in without a token."""
     authentication: Authentication = app.state.authentication
     try:
         is_possible = await authentication.is_possible()

@@ -40,6 +40,8 @@ _PARAMETERS = (
     "scp_port",
     "ae_title",
     "max_associations",
+    "max_associations_per_host",
+    "store_timeout",
     "max_pdu_length",
     "check_called_ae_title",
     "allowed_calling_ae_titles",
@@ -125,8 +127,14 @@ STATUSES = {
 
 _TRANSIENT, _PERMANENT = RejectResult.TRANSIENT, RejectResult.PERMANENT
 REJECTIONS = {
-    RejectReason.TEMPORARY_CONGESTION: (_TRANSIENT, "the gateway is stopping"),
-    RejectReason.LOCAL_LIMIT_EXCEEDED: (_TRANSIENT, "`max_associations` are there already"),
+    RejectReason.TEMPORARY_CONGESTION: (
+        _TRANSIENT,
+        "the gateway is stopping, or there is no room on its disk",
+    ),
+    RejectReason.LOCAL_LIMIT_EXCEEDED: (
+        _TRANSIENT,
+        "`max_associations` are there already, or `max_associations_per_host` of the address",
+    ),
     RejectReason.PROTOCOL_VERSION_NOT_SUPPORTED: (_PERMANENT, "bit 0 of the version is not set"),
     RejectReason.APPLICATION_CONTEXT_NOT_SUPPORTED: (_PERMANENT, "it is not that of DICOM"),
     RejectReason.CALLED_AE_TITLE_NOT_RECOGNIZED: (

@@ -59,11 +59,16 @@ class Receiver:
     port: int
     folder: Path
 
-    def connect(self) -> Peer:
-        return Peer(socket.create_connection((self.host, self.port), timeout=PATIENCE))
+    def connect(self, source: str = "") -> Peer:
+        """Connect, from the address `source` if it is given."""
+        return Peer(
+            socket.create_connection(
+                (self.host, self.port), timeout=PATIENCE, source_address=(source, 0)
+            )
+        )
 
-    def associate(self, **request: Any) -> Peer:
-        peer = self.connect()
+    def associate(self, source: str = "", **request: Any) -> Peer:
+        peer = self.connect(source)
         peer.send(wire.associate_rq(**request))
         assert peer.receive()[0] == 0x02
         return peer
@@ -99,6 +104,7 @@ def running_receiver(
     folder: Path,
     *,
     max_associations: int = 8,
+    max_associations_per_host: int | None = None,
     tls: ssl.SSLContext | None = None,
     durability: Durability = Durability.PROCESS,
     allowed_networks: tuple[Any, ...] = (),
@@ -119,6 +125,8 @@ def running_receiver(
             host=host,
             port=0,
             max_associations=max_associations,
+            # All peers of most tests are one host.
+            max_associations_per_host=max_associations_per_host or max_associations,
             allowed_networks=allowed_networks,
             tls=tls,
         )

@@ -84,13 +84,13 @@ class Siege:
     peers: ExitStack
     log: JudgedLog
 
-    def connect(self) -> Peer:
-        peer = self.receiver.connect()
+    def connect(self, source: str = "") -> Peer:
+        peer = self.receiver.connect(source)
         self.peers.callback(peer.close)
         return peer
 
-    def associate(self, **request: Any) -> Peer:
-        peer = self.connect()
+    def associate(self, source: str = "", **request: Any) -> Peer:
+        peer = self.connect(source)
         peer.send(wire.associate_rq(**request))
         assert peer.receive()[0] == 0x02
         return peer

@@ -83,6 +83,24 @@ def test_silent_connections_are_bounded_and_keep_nobody_out(tmp_path):
         siege.receiver.canary()
 
 
+def test_host_with_silent_connections_loses_its_own_and_not_those_of_others(tmp_path, monkeypatch):
+    """Not the oldest of all goes: that is a sender on a slow line, which is about to ask."""
+    most = 8
+    monkeypatch.setattr(storage_scp, "_MAX_PENDING", most)
+    with running_receiver(tmp_path / "state") as receiver:
+        slow = [receiver.connect() for _ in range(2)]
+        silent = [receiver.connect("127.0.0.2") for _ in range(5 * most)]
+        wait_for("the host keeps its share", lambda: count_closed(silent) == 4.5 * most)
+        other = [receiver.connect("127.0.0.3") for _ in range(5 * most)]
+        wait_for("all places are taken", lambda: count_closed(silent + other) >= 9 * most - 2)
+        assert count_closed(slow) == 0
+        for peer in slow:
+            peer.send(wire.associate_rq())
+            assert peer.receive()[0] == ASSOCIATED
+        for peer in (*slow, *silent, *other):
+            peer.close()
+
+
 def test_silent_connections_to_a_tls_port_are_bounded_too(tmp_path, monkeypatch):
     most = 8
     monkeypatch.setattr(storage_scp, "_MAX_PENDING", most)

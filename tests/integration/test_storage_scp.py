@@ -6,6 +6,7 @@ import errno
 import threading
 from contextlib import closing
 from ipaddress import ip_network
+from time import monotonic
 from unittest import mock
 
 import pytest
@@ -18,14 +19,24 @@ from seriesgate.adapters.data_set.header_scanner import HeaderScanner
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.spool.incoming_file import SMALL
 from seriesgate.adapters.state_folder import StateFolder, StateFolderUnusable
+from seriesgate.gateway.associations import AssociationEnd, AssociationRefusal
 from seriesgate.gateway.intake import Intake
 from seriesgate.listener import ListenError
 from seriesgate.upper_layer.acceptor import AcceptorConnection
+
+P_DATA_TF, A_ABORT = 0x04, 0x07
 
 
 @pytest.fixture
 def receiver(tmp_path):
     with running_receiver(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def receiver_of_four(tmp_path):
+    """Of the four associations that it takes, two may be of one host."""
+    with running_receiver(tmp_path, max_associations=4, max_associations_per_host=2) as running:
         yield running
 
 
@@ -156,6 +167,74 @@ def test_too_many_associations_are_rejected_as_transient(tmp_path):
             )
         receiver.canary()
         peers[1].close()
+
+
+@pytest.mark.fault("F23")
+def test_host_that_has_its_share_is_rejected_as_transient_and_others_are_served(
+    receiver_of_four, caplog
+):
+    receiver = receiver_of_four
+    held = [receiver.associate(source="127.0.0.2") for _ in range(2)]
+    with closing(receiver.connect("127.0.0.2")) as third:
+        third.send(wire.associate_rq(calling=b"EVIL"))
+        kind, body = third.receive()
+        assert (kind, tuple(body[1:])) == (0x03, (2, 3, 2))
+    others = [receiver.associate() for _ in range(2)]
+    assert others[0].store() == 0x0000
+    with closing(receiver.connect("127.0.0.3")) as fifth:
+        fifth.send(wire.associate_rq())
+        assert fifth.receive()[0] == 0x03
+    held.pop().close()
+    with receiver.scp._changed:
+        assert receiver.scp._changed.wait_for(
+            lambda: len(receiver.scp._associations) == 3, PATIENCE
+        )
+    held.append(receiver.associate(source="127.0.0.2"))
+    refused = receiver.associations.status().refused
+    assert {reason: count for reason, count in refused.items() if count} == {
+        AssociationRefusal.TOO_MANY_OF_HOST: 1,
+        AssociationRefusal.TOO_MANY_ASSOCIATIONS: 1,
+    }
+    assert caplog.messages == [
+        "association of 'EVIL' at 127.0.0.2: rejected (2/3/2), too many of host",
+        "association of 'MODALITY' at 127.0.0.3: rejected (2/3/2), too many associations",
+    ]
+    for peer in (*held, *others):
+        peer.close()
+
+
+def test_what_was_rejected_does_not_count_towards_the_share(receiver_of_four):
+    receiver = receiver_of_four
+    held = [receiver.associate() for _ in range(2)]
+    rejected = [receiver.connect() for _ in range(5)]
+    for peer in rejected:
+        peer.send(wire.associate_rq())
+        assert peer.receive()[0] == 0x03
+    held.pop().close()
+    with receiver.scp._changed:
+        assert receiver.scp._changed.wait_for(
+            lambda: len(receiver.scp._associations) == 1, PATIENCE
+        )
+    held.append(receiver.associate())
+    for peer in (*held, *rejected):
+        peer.close()
+
+
+def test_association_that_only_echoes_ends_and_one_that_stores_lives_on(tmp_path):
+    with running_receiver(tmp_path, store_timeout=0.5) as receiver:
+        idle, useful = receiver.associate(), receiver.associate()
+        end = monotonic() + PATIENCE
+        kind = P_DATA_TF
+        while kind == P_DATA_TF:
+            assert monotonic() < end
+            idle.send(wire.command_pdu(wire.c_echo_rq(), 1))
+            kind, body = idle.receive()
+            assert useful.store() == 0x0000
+        assert (kind, body[2:]) == (A_ABORT, b"\0\0")
+        idle.close()
+        useful.close()
+        receiver.wait_until_idle()
+        assert receiver.associations.status().ended[AssociationEnd.TIMED_OUT] == 1
 
 
 def test_calling_ae_title_that_is_not_on_the_list_is_rejected(tmp_path):

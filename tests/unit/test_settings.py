@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.settings.loading import SettingsError, load_settings
 from seriesgate.settings.section import is_loopback
 from seriesgate.settings.server import without_password
@@ -210,3 +211,17 @@ def test_wrong_webhook_is_named_but_not_shown(webhooks):
     message = complaint({"server": {"webhooks": webhooks}})
     assert "webhooks" in message
     assert "hush" not in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "share"),
+    [
+        ({}, 32),
+        ({"max_associations": 1}, 1),
+        ({"max_associations": 5}, 3),
+        ({"max_associations_per_host": 64}, 64),
+        ({"max_associations": 8, "max_associations_per_host": 2}, 2),
+    ],
+)
+def test_host_has_half_of_the_associations_unless_it_is_said(settings, share):
+    assert GatewaySettings(**settings).associations_per_host == share

@@ -48,6 +48,7 @@ from seriesgate.upper_layer.states import State
 if TYPE_CHECKING:
     import ssl
 
+    from seriesgate.gateway.associations import AssociationRefusal
     from seriesgate.gateway.intake import InstanceReceiver
     from seriesgate.upper_layer.events import RejectAssociation
     from seriesgate.upper_layer.negotiation import AcceptorPolicy
@@ -123,6 +124,8 @@ class Association:
         self._wait: float | None = None
         self._announced_pdu = 0
         self._statuses: Counter[str] = Counter()
+        #: Why its owner did not admit it, if it did not.
+        self.refusal: AssociationRefusal | None = None
         #: How it ended, once it has; None for one that was never accepted.
         self.end: AssociationEnd | None = None
 

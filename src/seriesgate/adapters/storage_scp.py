@@ -9,7 +9,6 @@ import errno
 import logging
 import threading
 import time
-from collections import Counter
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address
 from socket import SHUT_RDWR
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from seriesgate.adapters.association import Association
 from seriesgate.gateway.associations import AssociationRefusal
+from seriesgate.gateway.fair_share import oldest_of_the_busiest_host, share_of
 from seriesgate.gateway.senders import Peer
 from seriesgate.listener import address_of, bind_listener
 from seriesgate.upper_layer.events import RejectAssociation
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Connections that have not negotiated yet have places of their own: they never take one from an
-# association. When these are full, one that has kept silent for the grace period makes room.
+# association. When these are full, one that has kept silent for the grace period makes room; a host
+# that has half of them loses its oldest at once.
 _MAX_PENDING = 512
 _PENDING_GRACE = 0.25
 # Without file descriptors there is nothing to accept with; some will be closed soon.
@@ -44,17 +45,18 @@ _EXHAUSTED_PAUSE = 0.1
 # It may last for hours: so often it is said again, in seconds.
 _EXHAUSTED_MENTION = 60.0
 
-_OVER_LIMIT = RejectAssociation(RejectResult.TRANSIENT, RejectReason.LOCAL_LIMIT_EXCEEDED)
-# The disk is nearly full: another storage, or this one later, may take the instances.
-_NO_ROOM = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
-_STOPPING = RejectAssociation(RejectResult.TRANSIENT, RejectReason.TEMPORARY_CONGESTION)
-
-# By source and reason; all else has to do with the protocol.
-_REFUSALS = {
+# What is answered to whoever has to come again later. Without room on the disk, another storage, or
+# this one later, may take the instances.
+_LATER = {
+    AssociationRefusal.STOPPING: RejectReason.TEMPORARY_CONGESTION,
+    AssociationRefusal.NO_ROOM: RejectReason.TEMPORARY_CONGESTION,
+    AssociationRefusal.TOO_MANY_ASSOCIATIONS: RejectReason.LOCAL_LIMIT_EXCEEDED,
+    AssociationRefusal.TOO_MANY_OF_HOST: RejectReason.LOCAL_LIMIT_EXCEEDED,
+}
+# What the policy rejects, by source and reason; all else has to do with the protocol.
+_FOR_GOOD = {
     RejectReason.CALLING_AE_TITLE_NOT_RECOGNIZED.value: AssociationRefusal.CALLING_AE_TITLE,
     RejectReason.CALLED_AE_TITLE_NOT_RECOGNIZED.value: AssociationRefusal.CALLED_AE_TITLE,
-    RejectReason.LOCAL_LIMIT_EXCEEDED.value: AssociationRefusal.TOO_MANY_ASSOCIATIONS,
-    RejectReason.TEMPORARY_CONGESTION.value: AssociationRefusal.NO_ROOM,
 }
 
 
@@ -62,6 +64,7 @@ class ModalityStoreSCP:
     """The Storage SCP: listens, and gives each instance that arrives to `receiver`.
 
     It is the `AssociationOwner` of its associations, and tells `register` what becomes of them.
+    `max_associations` bounds all associations, `max_associations_per_host` those of one address.
     `allowed_networks`: only these may connect; empty means all. `tls`: a server-side context, or
     None for plain DICOM.
     """
@@ -75,6 +78,7 @@ class ModalityStoreSCP:
         host: str,
         port: int,
         max_associations: int,
+        max_associations_per_host: int,
         allowed_networks: Iterable[IPv4Network | IPv6Network] = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -84,6 +88,7 @@ class ModalityStoreSCP:
         self._host = host
         self._port = port
         self._max_associations = max_associations
+        self._max_per_host = max_associations_per_host
         self._allowed_networks = tuple(allowed_networks)
         self._tls = tls
         # Guards the two sets below, and is notified when either changes.
@@ -127,12 +132,9 @@ class ModalityStoreSCP:
     def admit(self, association: Association) -> RejectAssociation | None:
         """Return None if a connection that asks for an association may have one, or why not."""
         with self._changed:
-            if self._is_stopping:
-                return _STOPPING
-            if len(self._associations) >= self._max_associations:
-                return _OVER_LIMIT
-            if not self._receiver.has_room():
-                return _NO_ROOM
+            association.refusal = self._refusal(association.peer_host)
+            if association.refusal is not None:
+                return RejectAssociation(RejectResult.TRANSIENT, _LATER[association.refusal])
             self._pending.pop(association, None)
             self._associations.add(association)
             return None
@@ -143,15 +145,15 @@ class ModalityStoreSCP:
 
     def rejected(self, association: Association, code: tuple[int, int, int]) -> None:
         """Free the place of an association that the policy rejected after all."""
-        refusal = _REFUSALS.get(code[1:], AssociationRefusal.PROTOCOL)
+        refusal = association.refusal or _FOR_GOOD.get(code[1:], AssociationRefusal.PROTOCOL)
         with self._changed:
-            if refusal is AssociationRefusal.NO_ROOM and self._is_stopping:
-                refusal = AssociationRefusal.STOPPING
             if association in self._associations:
                 self._associations.discard(association)
                 self._pending[association] = None
             self._changed.notify_all()
         text = "rejected ({}/{}/{})".format(*code)
+        if association.refusal is not None:
+            text += f", {association.refusal.value.replace('_', ' ')}"
         self._register.refused(association.peer, refusal, text)
 
     def not_requested(self, association: Association, how: str) -> None:
@@ -170,6 +172,19 @@ class ModalityStoreSCP:
             self._changed.notify_all()
         if association.end is not None:
             self._register.ended(association, association.end)
+
+    def _refusal(self, peer_host: str) -> AssociationRefusal | None:
+        """Return why one more association of this host cannot be had now, if it cannot."""
+        if self._is_stopping:
+            return AssociationRefusal.STOPPING
+        of_host = sum(each.peer_host == peer_host for each in self._associations)
+        if of_host >= self._max_per_host:
+            return AssociationRefusal.TOO_MANY_OF_HOST
+        if len(self._associations) >= self._max_associations:
+            return AssociationRefusal.TOO_MANY_ASSOCIATIONS
+        if not self._receiver.has_room():
+            return AssociationRefusal.NO_ROOM
+        return None
 
     def _accept_all(self, listener: socket.socket) -> None:
         mention_at = time.monotonic()
@@ -210,6 +225,7 @@ class ModalityStoreSCP:
             if self._is_stopping:
                 connection.close()
                 return
+            self._make_room_for(peer_host)
             self._pending[association] = None
         try:
             association.start()
@@ -237,11 +253,18 @@ class ModalityStoreSCP:
                 else:
                     self._evict()
 
+    def _make_room_for(self, peer_host: str) -> None:
+        """Cut the oldest pending connection of a host that has its share of them."""
+        share = share_of(_MAX_PENDING)
+        if len(self._pending) >= share:
+            own = [pending for pending in self._pending if pending.peer_host == peer_host]
+            if len(own) >= share:
+                self._cut_pending(own[0])
+
     def _evict(self) -> None:
-        """Cut the oldest pending connection of the host that has the most of them."""
-        per_host = Counter(pending.peer_host for pending in self._pending)
-        busiest, _ = per_host.most_common(1)[0]
-        victim = next(p for p in self._pending if p.peer_host == busiest)
+        self._cut_pending(oldest_of_the_busiest_host(self._pending, lambda each: each.peer_host))
+
+    def _cut_pending(self, victim: Association) -> None:
         del self._pending[victim]
         victim.cut()
 

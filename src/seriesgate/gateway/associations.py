@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from seriesgate.gateway.fair_share import oldest_of_the_busiest_host
 from seriesgate.gateway.repetition_limit import RepetitionLimit
 from seriesgate.gateway.senders import SenderRegister
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# How many of those refused are remembered: the latest.
+# How many of those refused are remembered: the latest, of as many hosts as there are.
 _MAX_REMEMBERED = 200
 
 
@@ -37,6 +38,8 @@ class AssociationRefusal(StrEnum):
     #: Another application context or protocol version than DICOM's.
     PROTOCOL = "protocol"
     TOO_MANY_ASSOCIATIONS = "too_many_associations"
+    #: The host has its share of associations; there may be room for others.
+    TOO_MANY_OF_HOST = "too_many_of_host"
     NO_ROOM = "no_room"
     STOPPING = "stopping"
 
@@ -127,7 +130,9 @@ class AssociationRegister:
             times = 1 if known is None else known.times + 1
             self._refused_peers[key] = RefusedPeer(peer, reason, times, self._clock.utcnow())
             if len(self._refused_peers) > _MAX_REMEMBERED:
-                del self._refused_peers[next(iter(self._refused_peers))]
+                del self._refused_peers[
+                    oldest_of_the_busiest_host(self._refused_peers, lambda key: key[0].host)
+                ]
             kind = f"{peer.host}: {reason}"
             is_first = self._limit.is_first(kind, self._clock.monotonic())
         if is_first:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from seriesgate.gateway.fair_share import oldest_of_the_busiest_host
 from seriesgate.series.pauses import PauseHistogram
 from seriesgate.series.quiet_period import LateArrivals
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from seriesgate.gateway.ports import Clock
 
-#: How many senders are remembered: those that came last.
+#: How many senders are remembered: those that came last, of as many hosts as there are.
 MAX_SENDERS = 256
 # Whether a sender waits for acknowledgements is tried once a day, and a few more times that day if
 # it could not be told. Each trial costs one that does wait 40 ms.
@@ -205,7 +206,7 @@ class SenderRegister:
             sender.latest_at = now
             self._senders[peer] = sender
             self._open[association] = peer
-            self._forget_oldest()
+            self._forget_some()
             return sender.wants_trial(now)
 
     def ended(self, association: TrafficSource, how: str) -> None:
@@ -260,8 +261,9 @@ class SenderRegister:
         with self._lock:
             for sender in reversed([*senders]):
                 self._senders[sender.peer] = sender
-            self._forget_oldest()
+            self._forget_some()
 
-    def _forget_oldest(self) -> None:
+    def _forget_some(self) -> None:
+        # An AE title is invented in no time: whoever does it may not push the others out.
         while len(self._senders) > MAX_SENDERS:
-            del self._senders[next(iter(self._senders))]
+            del self._senders[oldest_of_the_busiest_host(self._senders, lambda peer: peer.host)]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, HttpUrl, IPvAnyNetwork, SecretStr, model_validator
 
+from seriesgate.gateway.fair_share import share_of
 from seriesgate.settings.section import AeTitle, Port, ProgramSettings, check_tls, is_loopback
 
 
@@ -48,6 +49,16 @@ class GatewaySettings(ProgramSettings):
     )
     max_associations: Annotated[int, Field(ge=1, le=4096)] = Field(
         64, description="associations at a time; more are rejected as transient"
+    )
+    max_associations_per_host: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        None,
+        description="associations at a time of one address; more are rejected as transient. "
+        "Unless set: half of `max_associations`, so that no host keeps the others out",
+    )
+    store_timeout: Annotated[float, Field(ge=1, le=7 * 86400, allow_inf_nan=False)] = Field(
+        3600.0,
+        description="seconds after which an association is ended over which nothing was stored in "
+        "that time, though it asks with C-ECHO",
     )
     max_pdu_length: Annotated[int, Field(ge=4096, le=1024 * 1024)] = Field(
         131072, description="longest P-DATA-TF PDU asked of a sender, in bytes"
@@ -98,6 +109,11 @@ class GatewaySettings(ProgramSettings):
     check_called_ae_title: bool = Field(
         False, description="reject associations that call another AE title than `ae_title`"
     )
+
+    @property
+    def associations_per_host(self) -> int:
+        """How many associations one address may have at a time."""
+        return self.max_associations_per_host or share_of(self.max_associations)
 
     @model_validator(mode="after")
     def _who_may_send(self) -> GatewaySettings:

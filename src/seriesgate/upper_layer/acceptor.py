@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from seriesgate.upper_layer.codec import decode, encode
 from seriesgate.upper_layer.deadlines import Deadlines
+from seriesgate.upper_layer.dimse import StoreStatus, is_failure
 from seriesgate.upper_layer.errors import LocalMisuse, PeerViolation
 from seriesgate.upper_layer.events import (
     NEED_DATA,
@@ -59,6 +60,7 @@ _INPUTS = {
 }
 # Bound once: on Python 3.11 a member looked up in its Enum costs ten times as much as a global.
 _ESTABLISHED = State.ESTABLISHED
+_SUCCESS = int(StoreStatus.SUCCESS)
 # A tuple, because the states of an Enum are compared faster than hashed.
 _STATES_TO_RESPOND = tuple(state for state in State if Input.LOCAL_DATA in TRANSITIONS[state])
 
@@ -150,7 +152,10 @@ class AcceptorConnection:
                 if self._exchange is None or self._state not in _STATES_TO_RESPOND:
                     raise LocalMisuse(f"no response can be sent in state {self._state.name}")
                 self._exchange.respond(message)
+                if message.status == _SUCCESS or not is_failure(message.status):
+                    self._deadlines.stored()
             case AcceptAssociation():
+                self._deadlines.stored()  # from here on it may
                 self._accept()
             case RejectAssociation(result, reason):
                 self._reject(AAssociateRj(result, *reason.value))

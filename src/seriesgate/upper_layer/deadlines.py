@@ -1,4 +1,4 @@
-"""How long an acceptor waits for its peer: ARTIM, the idle limit and the progress limit.
+"""How long an acceptor waits for its peer: ARTIM, the idle limits and the progress limit.
 
 Numbers only: whoever asks says what time it is. Time that the driver needs for its own work is
 never held against the peer, for a limit is judged when all bytes at hand have been looked at.
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Bound once: on Python 3.11 a member looked up in its Enum costs ten times as much as a global.
 _IDLE = TimeLimit.IDLE
+_FRUITLESS = TimeLimit.FRUITLESS
 _PROGRESS = TimeLimit.PROGRESS
 
 
@@ -22,7 +23,8 @@ class Deadlines:
     """The limits of one connection. All times are in seconds of one monotonic clock.
 
     ARTIM runs before and after an association, and no byte restarts it (PS3.8 9.1.5). During the
-    association either the idle limit holds, between messages, or the progress limit, inside one.
+    association either the idle limits hold, between messages, or the progress limit, inside one.
+    Of the idle limits one is for silence, and one for whoever speaks and has nothing to store.
     """
 
     __slots__ = (
@@ -33,6 +35,7 @@ class Deadlines:
         "_policy",
         "_received",
         "_since",
+        "_stored_at",
         "_waiting",
         "now",
     )
@@ -42,6 +45,8 @@ class Deadlines:
         self.now = now
         # When the peer was last heard or answered: what it is given begins there.
         self._since = now
+        # When something was stored; before that, when the association could have begun to.
+        self._stored_at = now
         self._artim: float | None = None
         self._received = 0
         # The progress window: by `_limit_at`, `_received` must have come up to `_bytes_due`.
@@ -75,10 +80,18 @@ class Deadlines:
         self.now = self._since = now
         self._limit = None
 
+    def stored(self) -> None:
+        """Note that the answer given just now says that an instance is stored."""
+        self._stored_at = self.now
+
     def wait_idle(self) -> None:
         """Note that nothing is under way, and that the peer is waited for."""
         self._limit = _IDLE
         self._limit_at = self._since + self._policy.idle_timeout
+        fruitless_at = self._stored_at + self._policy.store_timeout
+        if fruitless_at < self._limit_at:
+            self._limit = _FRUITLESS
+            self._limit_at = fruitless_at
         self._waiting = True
 
     def wait_inside(self) -> None:

@@ -30,6 +30,7 @@ class TimeLimit(Enum):
 
     ARTIM = "no A-ASSOCIATE-RQ, or no closed connection, in time"
     IDLE = "nothing received between messages for too long"
+    FRUITLESS = "nothing was stored for too long"
     PROGRESS = "a message comes in too slowly"
 
 

@@ -50,7 +50,9 @@ class AcceptorPolicy:
     without limit. `max_operations`: how far a requestor that asks for an asynchronous operations
     window may run ahead. `storage_negotiation`: service class application information returned to
     storage SOP classes that propose extended negotiation (PS3.4 B.3.1); None returns none.
-    Times are in seconds; `min_progress` is in bytes per second, averaged over `progress_window`.
+    Times are in seconds: `idle_timeout` is for silence, `store_timeout` for an association that is
+    not silent and stores nothing. `min_progress` is in bytes per second, averaged over
+    `progress_window`.
     ValueError for a value that can't be sent or makes no sense.
     """
 
@@ -66,6 +68,7 @@ class AcceptorPolicy:
     implementation_version_name: str | None = None
     artim_timeout: float = 30.0
     idle_timeout: float = 300.0
+    store_timeout: float = 3600.0
     progress_window: float = 30.0
     min_progress: float = 1024.0
 
@@ -83,8 +86,8 @@ class AcceptorPolicy:
             raise ValueError(f"max_pdu_length {self.max_pdu_length} is not a 32-bit number")
         if not 1 <= self.max_operations <= 0xFFFF:  # noqa: PLR2004 - a 16-bit field
             raise ValueError(f"max_operations {self.max_operations} is not in 1 to 65535")
-        limits = (self.artim_timeout, self.idle_timeout, self.progress_window, self.min_progress)
-        if min(limits) <= 0:
+        limits = (self.artim_timeout, self.idle_timeout, self.store_timeout, self.progress_window)
+        if min(*limits, self.min_progress) <= 0:
             raise ValueError("time limits and min_progress must be greater than 0")
 
 

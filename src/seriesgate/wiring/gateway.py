@@ -288,6 +288,7 @@ def acceptor_policy(settings: GatewaySettings) -> AcceptorPolicy:
         accept_any_called_ae_title=not settings.check_called_ae_title,
         allowed_calling_ae_titles=frozenset(settings.allowed_calling_ae_titles) or None,
         max_pdu_length=settings.max_pdu_length,
+        store_timeout=settings.store_timeout,
         implementation_class_uid=IMPLEMENTATION_CLASS_UID,
         implementation_version_name=IMPLEMENTATION_VERSION_NAME,
     )
@@ -303,6 +304,7 @@ def _storage_scp(
         host=settings.scp_host,
         port=settings.scp_port,
         max_associations=settings.max_associations,
+        max_associations_per_host=settings.associations_per_host,
         allowed_networks=settings.allowed_networks,
         tls=_tls(settings),
     )

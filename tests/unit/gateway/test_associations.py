@@ -61,6 +61,16 @@ def test_peers_are_remembered_up_to_a_bound(register):
     assert status.refused[AssociationRefusal.NO_ROOM] == 1000
 
 
+def test_host_that_is_refused_under_many_names_pushes_nobody_else_out(register):
+    register.refused(MR1, AssociationRefusal.CALLING_AE_TITLE, "rejected")
+    for number in range(1000):
+        peer = Peer("10.6.6.6", f"AE{number}")
+        register.refused(peer, AssociationRefusal.CALLING_AE_TITLE, "rejected")
+    refused = register.status().refused_peers
+    assert len(refused) == 200
+    assert (refused[0].peer.calling_ae_title, refused[-1].peer) == ("AE999", MR1)
+
+
 def test_port_scanner_leaves_one_line_and_one_more_a_minute(register, clock, caplog):
     caplog.set_level(logging.INFO)
     for _ in range(120):

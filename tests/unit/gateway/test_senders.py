@@ -79,6 +79,36 @@ def test_latest_sender_is_the_first_and_the_oldest_are_forgotten(register):
     assert "AE50" not in titles
 
 
+def test_host_that_invents_names_pushes_nobody_else_out(register):
+    register.accepted(MR1, QuietAssociation())
+    register.accepted(CT1, QuietAssociation())
+    for number in range(3 * MAX_SENDERS):
+        register.accepted(Peer("10.6.6.6", f"AE{number}"), QuietAssociation())
+    titles = [sender.calling_ae_title for sender in register.senders()]
+    assert len(titles) == MAX_SENDERS
+    assert titles[-2:] == ["CT1", "MR1"]
+    assert titles[0] == f"AE{3 * MAX_SENDERS - 1}"
+
+
+def test_sender_of_another_host_finds_a_place_among_invented_names(register):
+    for number in range(MAX_SENDERS):
+        register.accepted(Peer("10.6.6.6", f"AE{number}"), QuietAssociation())
+    register.accepted(MR1, QuietAssociation())
+    titles = {sender.calling_ae_title for sender in register.senders()}
+    assert {"MR1", "AE1"} < titles
+    assert "AE0" not in titles
+
+
+def test_host_that_invents_names_has_pushed_nobody_out_after_a_restart(register):
+    invented = [
+        SenderStatistics("10.6.6.6", f"AE{number}", EPOCH, EPOCH) for number in range(MAX_SENDERS)
+    ]
+    real = SenderStatistics("10.0.0.1", "MR1", EPOCH, EPOCH)
+    register.recall([*invented, real])
+    assert real.peer in {sender.peer for sender in register.senders()}
+    assert len(register.senders()) == MAX_SENDERS
+
+
 def test_association_of_a_forgotten_sender_ends_without_a_trace(register):
     association = QuietAssociation(stored=1)
     register.accepted(MR1, association)

@@ -31,11 +31,14 @@ POLICY = AcceptorPolicy(
     idle_timeout=300.0,
     progress_window=30.0,
     min_progress=1024.0,
+    store_timeout=3600.0,
 )
 WINDOW_BYTES = 30 * 1024
 ARTIM = TimedOut(TimeLimit.ARTIM)
 IDLE = TimedOut(TimeLimit.IDLE)
 PROGRESS = TimedOut(TimeLimit.PROGRESS)
+FRUITLESS = TimedOut(TimeLimit.FRUITLESS)
+ECHO = wire.command_pdu(wire.c_echo_rq(), 1)
 
 
 def storing() -> Conversation:
@@ -113,6 +116,62 @@ def test_idle_association_is_aborted():
     assert conversation.take_sent() == wire.A_ABORT_BY_USER
     assert conversation.connection.state is State.AWAITING_CLOSE
     assert conversation.connection.next_timer() == 580.0
+
+
+def test_echo_does_not_renew_the_time_to_store_something_in():
+    conversation = associated(POLICY)
+    for now in range(240, 3600, 240):
+        conversation.receive(ECHO, now=float(now))
+    assert conversation.connection.next_timer() == 3600.0
+    conversation.take_sent()
+    assert conversation.pass_time(3599.0) == []
+    assert conversation.pass_time(3600.0) == [FRUITLESS]
+    assert conversation.take_sent() == wire.A_ABORT_BY_USER
+    assert conversation.connection.state is State.AWAITING_CLOSE
+
+
+def test_association_that_stores_now_and_then_lives_for_ever():
+    conversation = associated(POLICY)
+    for now in range(0, 30 * 86400, 250):
+        stores = now % 3500 == 0
+        conversation.receive(wire.store(b"ab") if stores else ECHO, now=float(now))
+    assert not {FRUITLESS, IDLE} & {*conversation.events}
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"), [(0x0000, False), (0xB007, False), (0xA700, True), (0xC000, True)]
+)
+def test_only_what_was_stored_counts(status: int, ends: bool):
+    conversation = associated(POLICY, answer_store=StoreResponse(status))
+    for now in range(0, 3600, 200):
+        conversation.receive(wire.store(b"ab"), now=float(now))
+    conversation.events.clear()
+    conversation.receive(ECHO, now=3601.0)
+    assert (FRUITLESS in conversation.events) is ends
+
+
+def test_message_under_way_may_end_though_nothing_was_stored_for_long():
+    conversation = associated(POLICY)
+    for now in range(240, 3500, 240):
+        conversation.receive(ECHO, now=float(now))
+    message = wire.store(b"ab")
+    conversation.receive(message[:-1], now=3590.0)
+    conversation.receive(message[-1:], now=3610.0)
+    assert conversation.events[-1] == DataSetEnded()
+    assert conversation.connection.next_timer() == 3910.0
+
+
+def test_time_to_store_something_in_begins_with_the_association():
+    connection = AcceptorConnection(POLICY, 0.0)
+    connection.receive_data(wire.associate_rq(), 10.0)
+    connection.next_event()
+    connection.send(AcceptAssociation(), 3500.0)
+    assert connection.next_event() is not NEED_DATA
+    assert connection.next_event() is NEED_DATA
+    connection.receive_data(ECHO, 3700.0)
+    while connection.next_event() is not NEED_DATA:
+        pass
+    assert connection.next_timer() == 4000.0
 
 
 def test_idle_time_begins_when_the_driver_has_answered():

@@ -22,7 +22,7 @@ from seriesgate.wiring.doctor.senders import check_quiet_period, check_senders
 NOW = datetime.now(UTC)
 
 
-def status(version=__version__, not_ready=(), oldest=None, refused=0, *, adds_up=True):
+def status(version=__version__, not_ready=(), oldest=None, refused=(), *, adds_up=True):
     pending_at = (
         None if oldest is None else (datetime.now(UTC) - timedelta(seconds=oldest)).isoformat()
     )
@@ -32,7 +32,12 @@ def status(version=__version__, not_ready=(), oldest=None, refused=0, *, adds_up
         "not_ready": list(not_ready),
         "instances": {"adds_up": adds_up},
         "deliveries": {"oldest_pending_at": pending_at},
-        "associations": {"refused_peers": [{}] * refused},
+        "associations": {
+            "refused_peers": [
+                {"host": f"10.0.0.{number}", "reason": reason}
+                for number, reason in enumerate(refused)
+            ]
+        },
     }
 
 
@@ -126,8 +131,16 @@ def test_only_some_of_many_troubles_are_listed():
 
 
 def test_peers_that_were_turned_away_are_counted():
-    (found,) = said(check_senders(state(refused=2)))
+    (found,) = said(check_senders(state(refused=["network", "not_requested"])))
     assert (found[0], "turned away: 2" in found[1]) == ("warning", True)
+
+
+def test_host_that_wants_more_than_its_share_is_named_with_the_setting():
+    refused = ["network", "too_many_of_host", "too_many_associations"]
+    turned_away, over_its_share = said(check_senders(state(refused=refused)))
+    assert turned_away[0] == over_its_share[0] == "warning"
+    assert over_its_share[1].startswith("10.0.0.1 wanted more than its share")
+    assert "gateway.max_associations_per_host" in over_its_share[1]
 
 
 def arrivals(*pauses, series=100, present=1.0):

@@ -1,4 +1,4 @@
-"""Who has to go when there are too many connections: so that nobody keeps the others out. Pure.
+"""Who has to go when there are too many connections, so that nobody is kept out (ADR 54). Pure.
 
 A connection that waits for a request may be closed at any time (RFC 9112 9.3): whoever comes to ask
 something has its place. One whose request is being answered is never cut off for another.

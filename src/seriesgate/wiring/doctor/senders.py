@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from seriesgate.gateway.associations import AssociationRefusal
 from seriesgate.series.quiet_period import CHOICES, ENOUGH_SERIES, Advice
 from seriesgate.wiring.doctor.finding import Finding, ok, skipped, warning
 
@@ -32,6 +33,12 @@ def check_senders(state: GatewayState) -> Iterator[Finding]:
     refused = state.status["associations"]["refused_peers"] if state.status else []
     if refused:
         yield warning(name, f"turned away: {len(refused)}; see below, and the runbook")
+    for host in _over_their_share(refused)[:_MOST_NAMED]:
+        yield warning(
+            name,
+            f"{host} wanted more than its share of associations; if it is one of yours, raise "
+            "gateway.max_associations_per_host",
+        )
     if not troubled and not refused:
         yield ok(name, f"{len(senders)} are known" if senders else "none has come yet")
 
@@ -71,6 +78,12 @@ def check_quiet_period(state: GatewayState) -> Finding:
                 f"{present:g} s; series are late, and would be with any up to {CHOICES[-1]:g} s: a "
                 "sender goes on much later",
             )
+
+
+def _over_their_share(refused_peers: list[dict[str, Any]]) -> list[str]:
+    """Return the hosts that were turned away though there may have been room for others."""
+    share = AssociationRefusal.TOO_MANY_OF_HOST.value
+    return [*dict.fromkeys(peer["host"] for peer in refused_peers if peer["reason"] == share)]
 
 
 def _troubles(sender: dict[str, Any]) -> Iterator[str]:

@@ -157,3 +157,16 @@ def test_proxy_that_is_trusted_speaks_for_many(tmp_path):
             client = streams.enter_context(httpx.Client(base_url=server.url))
             assert streams.enter_context(client.stream("GET", "/events")).status_code == 200
         assert httpx.get(f"{server.url}/healthz").status_code == 200
+
+
+def test_share_of_an_address_can_be_set(tmp_path):
+    database = f"sqlite:///{tmp_path}/series_data.db"
+    with (
+        running_server(database, max_connections_per_address=3) as server,
+        ExitStack() as streams,
+    ):
+        for _ in range(3):
+            client = streams.enter_context(httpx.Client(base_url=server.url))
+            assert streams.enter_context(client.stream("GET", "/events")).status_code == 200
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{server.url}/healthz")

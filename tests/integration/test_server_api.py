@@ -253,6 +253,7 @@ def test_openapi_documents_every_answer_with_a_model(client):
         "421",
         "422",
         "429",
+        "431",
         "500",
         "503",
     }

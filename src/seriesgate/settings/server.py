@@ -107,8 +107,13 @@ class ServerSettings(ProgramSettings):
     )
     max_connections: Annotated[int, Field(ge=1, le=65536)] = Field(
         1000,
-        description="requests and idle connections of each worker at a time; one address has half "
-        "of them, a trusted proxy all. Idle ones make room for others; more are answered 503",
+        description="requests and idle connections of each worker at a time. Idle ones make room "
+        "for others; more are answered 503",
+    )
+    max_connections_per_address: Annotated[int, Field(ge=1, le=65536)] | None = Field(
+        None,
+        description="how many of them one address may have; by default half. A trusted proxy may "
+        "have all",
     )
     keep_changes: Annotated[float, Field(ge=7 * 86400, le=3650 * 86400, allow_inf_nan=False)] = (
         Field(

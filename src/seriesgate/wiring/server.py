@@ -22,7 +22,6 @@ from seriesgate.server.changes.webhook_queue import WebhookQueue
 from seriesgate.server.changes.webhooks import WebhookDispatcher, WebhookSender, WebhookTarget
 from seriesgate.server.http.connection import HttpConnection
 from seriesgate.server.http.metrics import ServerMetrics
-from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.server.sql.gateways import SqlGatewayStore
 from seriesgate.server.sql.housekeeping import Housekeeping
 from seriesgate.server.sql.opening import open_store, utc_now
@@ -148,13 +147,10 @@ def _webhook(settings: ServerWebhook, queue: WebhookQueue) -> WebhookDispatcher:
 
 async def refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:
     """Raise CannotStart, and close the database, where others would get in without a token."""
+    if is_loopback(settings.host):
+        return
     authentication: Authentication = app.state.authentication
-    try:
-        is_possible = await authentication.is_possible()
-    except StoreUnavailable as error:
-        await app.state.store.close()
-        raise CannotStart(str(error)) from error
-    if not is_possible and not is_loopback(settings.host):
+    if not await authentication.is_possible():
         await app.state.store.close()
         raise CannotStart(
             f"host {settings.host} can be reached by others, and there is no token yet: make one "
@@ -186,7 +182,9 @@ def _configuration(
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
-        http=HttpConnection,
+        # uvicorn calls it with keywords, as it does its own.
+        http=partial(HttpConnection, share=settings.max_connections_per_address),  # type: ignore[arg-type]
+        ws="none",
         backlog=backlog,
         limit_concurrency=settings.max_connections,
         # Longer than our gateway keeps a connection (60 s): the side that sends shall close it, or

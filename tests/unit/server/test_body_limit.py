@@ -153,3 +153,53 @@ def test_other_protocols_pass_untouched():
     request = Request()
     scope = {"type": "lifespan"}
     asyncio.run(BodyLimitMiddleware(app, LIMIT, 1.0)(scope, request.receive, request.send))
+
+
+class Slow(Request):
+    """Sends one part, and then nothing until it is told to go on."""
+
+    def __init__(self, *parts):
+        super().__init__(parts=parts)
+        self.goes_on = asyncio.Event()
+
+    async def receive(self):
+        if len(self.parts) == 1:
+            await self.goes_on.wait()
+        return await super().receive()
+
+
+def test_slow_body_is_refused_at_once_when_others_need_the_room():
+    async def run():
+        requests = [Slow(b"a" * 60, b"b"), Slow(b"a" * 60, b"b"), Slow(b"a" * 60, b"b")]
+        first = requests[0]
+        middleware = BodyLimitMiddleware(first.app, LIMIT, 60.0, most_in_all=150)
+        answers = []
+        for request in requests:
+            middleware._app = request.app
+            coming = middleware(request.scope, request.receive, request.send)
+            answers.append(asyncio.create_task(coming))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        with pytest.raises(HTTPException) as refusal:
+            await answers[0]
+        assert refusal.value.status_code == 503
+        assert refusal.value.headers == {"Connection": "close", "Retry-After": "5"}
+        for request in requests[1:]:
+            request.goes_on.set()
+        await asyncio.gather(*answers[1:])
+        assert [request.was_read for request in requests[1:]] == [b"a" * 60 + b"b"] * 2
+        assert middleware._memory.total == 0
+
+    asyncio.run(run())
+
+
+def test_body_alone_that_is_more_than_all_may_have_is_refused():
+    async def run():
+        request = Request(parts=[b"a" * 60])
+        middleware = BodyLimitMiddleware(request.app, max_bytes=LIMIT, timeout=60.0, most_in_all=50)
+        with pytest.raises(HTTPException) as refusal:
+            await middleware(request.scope, request.receive, request.send)
+        assert refusal.value.status_code == 503
+        assert request.was_read == b""
+
+    asyncio.run(run())

@@ -1,4 +1,7 @@
-"""Bounds a request's body before anyone parses it: its size, its encoding, the time it takes."""
+"""Bounds a request's body before anyone parses it: its size, its encoding, the time it takes.
+
+And those of all requests together: their size.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from seriesgate.server.http.problem import ProblemError, problem_response
+from seriesgate.server.http.upload_memory import UploadMemory, give_memory_back
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -15,6 +19,11 @@ if TYPE_CHECKING:
 # The rest of a refused body is not worth reading, and must not be taken for the next request.
 _CLOSE = {"Connection": "close"}
 _TOO_LARGE = "the body is too large"
+_NO_ROOM = "too many bodies come at a time, and this one has taken longest"
+_RETRY_AFTER = {"Retry-After": "5"}  # seconds
+_MOST_IN_ALL = 64 * 2**20
+# So long after the last of many bodies its pieces are free, in seconds.
+_GIVE_BACK_AFTER = 0.5
 
 
 class BodyLimitMiddleware:
@@ -22,12 +31,16 @@ class BodyLimitMiddleware:
 
     A body that tells a length over the limit is refused before it is read. One that does not
     (chunked), is refused when it passes the limit, so that no more than `max_bytes` is ever kept.
+    The bodies of all requests together keep no more than `most_in_all`.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int, timeout: float) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, timeout: float, most_in_all: int = _MOST_IN_ALL
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout = timeout
+        self._memory = UploadMemory(most_in_all, _give_back_soon)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -36,8 +49,11 @@ class BodyLimitMiddleware:
         elif refusal := self._refusal(dict(scope["headers"])):
             await refusal(scope, receive, send)
         else:
-            bounded = _BoundedReceive(receive, self._max_bytes, self._timeout)
-            await self._app(scope, bounded, send)
+            bounded = _BoundedReceive(receive, self._max_bytes, self._timeout, self._memory)
+            try:
+                await self._app(scope, bounded, send)
+            finally:
+                self._memory.let_go(bounded)
 
     def _refusal(self, headers: dict[bytes, bytes]) -> Response | None:
         if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
@@ -57,27 +73,57 @@ class BodyLimitMiddleware:
         return None
 
 
+def _give_back_soon() -> None:
+    asyncio.get_running_loop().call_later(_GIVE_BACK_AFTER, give_memory_back)
+
+
 class _BoundedReceive:
     """The `receive` of one request, which ends with a problem where a bound is passed."""
 
-    def __init__(self, receive: Receive, max_bytes: int, timeout: float) -> None:
+    def __init__(
+        self, receive: Receive, max_bytes: int, timeout: float, memory: UploadMemory
+    ) -> None:
         self._receive = receive
         self._bytes_left = max_bytes
         self._deadline = asyncio.get_running_loop().time() + timeout
+        self._memory = memory
         self._complete = False
+        self._is_cut = False
+        self._wait: asyncio.Timeout | None = None
 
     async def __call__(self) -> Message:
         if self._complete:  # what comes now is the client's disconnect, whenever that may be
             return await self._receive()
+        if self._is_cut:
+            raise self._refusal()
         try:
-            async with asyncio.timeout_at(self._deadline):
+            async with asyncio.timeout_at(self._deadline) as self._wait:
                 message = await self._receive()
         except TimeoutError:
-            raise ProblemError(
-                HTTPStatus.REQUEST_TIMEOUT, "the body took too long", headers=_CLOSE
-            ) from None
-        self._complete = not message.get("more_body", False)
-        self._bytes_left -= len(message.get("body", b""))
+            raise self._refusal() from None
+        finally:
+            self._wait = None
+        count = len(message.get("body", b""))
+        self._bytes_left -= count
         if self._bytes_left < 0:
             raise ProblemError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE, headers=_CLOSE)
+        if count:
+            self._memory.take(self, count)
+        if self._is_cut:
+            raise self._refusal()
+        self._complete = not message.get("more_body", False)
+        if self._complete:
+            self._memory.completed(self)
         return message
+
+    def cut(self) -> None:
+        """Refuse the body, whether a piece of it is waited for or not."""
+        self._is_cut = True
+        if self._wait is not None and not self._wait.expired():
+            self._wait.reschedule(asyncio.get_running_loop().time())
+
+    def _refusal(self) -> ProblemError:
+        if self._is_cut:
+            headers = _CLOSE | _RETRY_AFTER
+            return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, _NO_ROOM, headers=headers)
+        return ProblemError(HTTPStatus.REQUEST_TIMEOUT, "the body took too long", headers=_CLOSE)

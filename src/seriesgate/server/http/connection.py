@@ -10,12 +10,11 @@ from __future__ import annotations
 import logging
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 from weakref import WeakKeyDictionary
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-from seriesgate.server.http.places import who_must_go
+from seriesgate.server.http.head_limit import BoundedHead
+from seriesgate.server.http.places import share_of, who_must_go
 
 if TYPE_CHECKING:
     import asyncio
@@ -34,14 +33,20 @@ _MENTION_EVERY = 60.0
 _log = logging.getLogger(__name__)
 
 
-class HttpConnection(HttpToolsProtocol):
-    """One connection. It is cut off, not closed: nobody reads what would still be said."""
+class HttpConnection(BoundedHead):
+    """One connection. It is cut off, not closed: nobody reads what would still be said.
 
-    _in_head = True
+    `share` is how many connections one address may have; None: half of all.
+    """
+
     _head: asyncio.TimerHandle | None = None
     _stall: asyncio.TimerHandle | None = None
     # When a listener last said that it makes room.
     _mentioned_at: ClassVar[WeakKeyDictionary[ServerState, float]] = WeakKeyDictionary()
+
+    def __init__(self, *arguments: Any, share: int | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._share = share
 
     @property
     def address(self) -> str:
@@ -66,17 +71,12 @@ class HttpConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Expect the rest of a head, where not all of it has come at once, as nearly always."""
         super().data_received(data)
-        if self._in_head and self._head is None and not self.transport.is_closing():
+        is_ending = self._is_over or self.transport.is_closing()
+        if self._in_head and self._head is None and not is_ending:
             self._expect_head()
-
-    def on_message_begin(self) -> None:
-        """The first byte of a request has come."""
-        super().on_message_begin()
-        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """Handle a request; its body has a bound of its own (see `body_limit`)."""
-        self._in_head = False
         self._stop_expecting()
         super().on_headers_complete()
 
@@ -103,13 +103,15 @@ class HttpConnection(HttpToolsProtocol):
 
     def _make_room(self) -> None:
         """Cut a connection off if there are too many, of this client or at all."""
-        if self.limit_concurrency is None:
+        limit = self.limit_concurrency
+        if limit is None:
             return
-        has_no_share = self.config.proxy_headers and _is_within(
+        is_proxy = self.config.proxy_headers and _is_within(
             self.address, tuple(self.config.forwarded_allow_ips or ())
         )
+        share = limit if is_proxy else self._share or share_of(limit)
         all_here = cast("set[HttpConnection]", self.connections)  # so this listener was set up
-        gone = who_must_go(self, all_here, self.limit_concurrency, has_no_share=has_no_share)
+        gone = who_must_go(self, all_here, limit, share)
         if gone is None:
             return
         now = self.loop.time()

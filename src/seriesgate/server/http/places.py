@@ -34,18 +34,18 @@ def share_of(limit: int) -> int:
 
 
 def who_must_go(
-    newcomer: _Place, places: Collection[_Place], limit: int, *, has_no_share: bool
+    newcomer: _Place, places: Collection[_Place], limit: int, share: int
 ) -> _Place | None:
     """Return which connection to cut off because of `newcomer`, if any.
 
     `places` are all connections, the new one too, of which there are to be fewer than `limit`. An
-    address beyond its share makes room itself. Otherwise the address with the most does.
-    `has_no_share`: the newcomer is a proxy, which speaks for many.
+    address beyond its `share` makes room itself. Otherwise the address with the most does. A proxy
+    speaks for many: its share is all of them.
     """
-    if len(places) <= share_of(limit):
+    if len(places) <= min(share, limit - 1):
         return None
     of_address = Counter(place.address for place in places)
-    if not has_no_share and of_address[newcomer.address] > share_of(limit):
+    if of_address[newcomer.address] > share:
         own = [place for place in places if place.address == newcomer.address]
         return _longest_waiting(newcomer, own, of_address) or newcomer
     if len(places) >= limit:

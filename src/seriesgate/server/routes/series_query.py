@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
 
 from seriesgate.server.http.problem import FieldError, ProblemError
 from seriesgate.server.registry.cursor import LONGEST, decode_cursor
@@ -24,6 +32,17 @@ VALUE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Value = Annotated[str, StringConstraints(max_length=1024, pattern=VALUE_PATTERN)]
 Uid = Annotated[str, StringConstraints(max_length=128, pattern=VALUE_PATTERN)]
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=VALUE_PATTERN)]
+
+
+def _no_number(value: object) -> object:
+    """Refuse the seconds since 1970 that would be taken for a time: nobody was told of them."""
+    if isinstance(value, str) and not _DATE.match(value):
+        raise ValueError("must be a time such as 2026-01-01T00:00:00Z")
+    return value
+
+
+_DATE = re.compile(r"[0-9]{4}-")
+_Moment = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 
 #: How long a request may search on when a page is not full, in seconds.
 _PATIENCE = 2.0
@@ -55,10 +74,10 @@ class SeriesConditions(BaseModel):
         description="is contained, in any case, in PatientName, PatientID, AccessionNumber, "
         "StudyDescription or SeriesDescription",
     )
-    received_from: AwareDatetime | None = Field(
+    received_from: _Moment | None = Field(
         None, description="first report at this time or later", examples=["2026-01-01T00:00:00Z"]
     )
-    received_before: AwareDatetime | None = Field(
+    received_before: _Moment | None = Field(
         None, description="first report before this time", examples=["2026-01-02T00:00:00+01:00"]
     )
 

@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     from seriesgate.settings.server import ServerSettings
 
 # Settings that are for our own launcher, without meaning here.
-_OF_THE_LAUNCHER = ("port", "workers", "max_connections", "trusted_proxies")
+_OF_THE_LAUNCHER = (
+    "port",
+    "workers",
+    "max_connections",
+    "max_connections_per_address",
+    "trusted_proxies",
+)
 _log = logging.getLogger(__name__)
 
 

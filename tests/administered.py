@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from seriesgate.adapters.data_set.header_scanner import HeaderScanners
 from seriesgate.gateway.administration import Administration
 from seriesgate.gateway.associations import AssociationRegister
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.closer import SeriesCloser
+from seriesgate.gateway.deaths import NO_DEATHS
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import (
@@ -15,6 +17,7 @@ from seriesgate.gateway.ports import (
     Outcome,
 )
 from seriesgate.gateway.retention import Retention
+from seriesgate.gateway.series_reader import SeriesReader
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import (
@@ -55,12 +58,14 @@ class AdministeredGateway:
             lambda: self.closer.wake(),  # noqa: PLW0108 - made later
             self.totals,
         )
+        self.bulkheads = Bulkheads(self.clock)
         self.retention = Retention(
             self.journal,
             self.spool,
             self.clock,
             inline,
             inline,
+            self.bulkheads,
             keep_delivered=0.0,
             remember_delivered=3600.0,
         )
@@ -73,12 +78,12 @@ class AdministeredGateway:
             lambda: 0.0,
             lambda _: self.retention.wake(),
             self.totals,
+            self.bulkheads,
         )
         self.closer = SeriesCloser(
             self.intake,
-            self.spool,
+            SeriesReader(self.spool, lambda _path: SeriesDescription(), NO_DEATHS, self.totals),
             self.journal,
-            lambda _path: SeriesDescription(),
             self.clock,
             inline,
             inline,
@@ -87,6 +92,7 @@ class AdministeredGateway:
             self.totals,
             "gateway",
             self.associations.senders,
+            self.bulkheads,
         )
         self.administration = Administration(
             self.intake,
@@ -99,6 +105,7 @@ class AdministeredGateway:
             inline,
             inline,
             self.totals,
+            self.bulkheads,
         )
 
     def receive(self, sop: str, series: str = "1.2") -> None:

@@ -10,6 +10,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seriesgate.gateway.deaths import NO_DEATHS
 from seriesgate.gateway.ports import KeptAs, SpoolUnavailable
 from seriesgate.gateway.senders import Traffic
 from seriesgate.series.model import Instance
@@ -17,6 +18,7 @@ from seriesgate.series.model import Instance
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from seriesgate.gateway.deaths import Deaths
     from seriesgate.gateway.ports import P, StoreRequest, T
     from seriesgate.series.delivery import Delivery, PublishFailure
     from seriesgate.series.model import InstanceCopy, InstanceHeader
@@ -118,7 +120,7 @@ class MemorySpool:
         names = [(series_instance_uid, copy) for copy in copies]
         return sum(self.files.pop(name, None) is not None for name in names)
 
-    def recover(self) -> Iterator[Instance]:
+    def recover(self, _deaths: Deaths = NO_DEATHS) -> Iterator[Instance]:
         for instance in self.files.values():
             yield instance._replace(is_recovered=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -50,6 +50,7 @@ class MemoryJournal:
         self._by_series: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self._closed = 0
         self._forgotten: list[Entry] = []
+        self._deaths: Counter[str] = Counter()
         self._senders: tuple[list[SenderStatistics], float | None] = ([], None)
 
     def known(self, series_instance_uid: str) -> SeriesRevision | None:
@@ -198,6 +199,17 @@ class MemoryJournal:
                 None,
             ),
         )
+
+    def count_death(self, unit_id: str) -> None:
+        self._check()
+        self._deaths[unit_id] += 1
+
+    def deaths(self) -> Mapping[str, int]:
+        return dict(self._deaths)
+
+    def forget_death(self, unit_id: str) -> None:
+        self._check()
+        self._deaths.pop(unit_id, None)
 
     def keep_senders(self, senders: Sequence[SenderStatistics], quiet_period: float) -> None:
         self._check()

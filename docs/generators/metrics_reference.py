@@ -49,6 +49,7 @@ def render() -> str:
 async def _gateway() -> str:
     gateway = AdministeredGateway()
     gateway.associations.store_answered(0xA700)
+    gateway.bulkheads.put_aside("delivery", "example", "ValueError")
     return exposition(await gateway.administration.status()).decode()
 
 

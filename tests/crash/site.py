@@ -31,12 +31,15 @@ from seriesgate.adapters.data_set.series_description import read_series_descript
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.spool.part10 import ContentDigest
 from seriesgate.adapters.state_folder import StateFolderUnusable
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.closer import SeriesCloser
+from seriesgate.gateway.deaths import NO_DEATHS
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.intake import Intake, Stored
 from seriesgate.gateway.ports import JournalFailed, JournalFull, SpoolUnavailable, StoreRequest
 from seriesgate.gateway.retention import Retention
 from seriesgate.gateway.senders import SenderRegister
+from seriesgate.gateway.series_reader import SeriesReader
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import FailureKind, PublishFailure, RetryPolicy
@@ -322,12 +325,14 @@ class Gateway:
             self._wake_closer,
             self.totals,
         )
+        bulkheads = Bulkheads(self._clock)
         self._retention = Retention(
             journal,
             self.spool,
             self._clock,
             inline,
             inline,
+            bulkheads,
             keep_delivered=0.0,
             remember_delivered=30 * 86400.0,
         )
@@ -340,12 +345,12 @@ class Gateway:
             lambda: 0.5,
             lambda _: self._retention.wake(),
             self.totals,
+            bulkheads,
         )
         self._closer = SeriesCloser(
             self.intake,
-            self.spool,
+            SeriesReader(self.spool, self._describe, NO_DEATHS, self.totals),
             journal,
-            self._describe,
             self._clock,
             inline,
             inline,
@@ -354,6 +359,7 @@ class Gateway:
             self.totals,
             "gateway-1",
             SenderRegister(self._clock),
+            bulkheads,
         )
         self._tasks = [
             asyncio.ensure_future(forever)

@@ -127,7 +127,7 @@ def test_all_is_well(doctor):
     assert set(found) == {
         *("settings", "gateway", "scp port", "scp echo", "admin port", "server port"),
         *("server", "server token", "state folder", "disk room", "disk speed", "journal"),
-        *("outbox", "clock", "open files", "sqlite", "senders", "quiet period"),
+        *("outbox", "put aside", "clock", "open files", "sqlite", "senders", "quiet period"),
     }
     assert "the gateway holds it" in found["state folder"][1]
     assert "the gateway has it" in found["scp port"][1]

@@ -224,7 +224,7 @@ def test_association_that_only_echoes_ends_and_one_that_stores_lives_on(tmp_path
     with running_receiver(tmp_path, store_timeout=0.5) as receiver:
         idle, useful = receiver.associate(), receiver.associate()
         end = monotonic() + PATIENCE
-        kind = P_DATA_TF
+        kind, body = P_DATA_TF, b""
         while kind == P_DATA_TF:
             assert monotonic() < end
             idle.send(wire.command_pdu(wire.c_echo_rq(), 1))

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from seriesgate import __version__
-from seriesgate.cli import config, db, outbox, run, series, spool, token, webhooks
+from seriesgate.cli import aside, config, db, outbox, run, series, spool, token, webhooks
 from seriesgate.cli.doctor import doctor
 from seriesgate.cli.echo import echo
 from seriesgate.cli.send import send
@@ -30,6 +30,7 @@ app.command()(echo)
 app.command()(status)
 app.command()(doctor)
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(aside.app, name="aside")
 app.add_typer(spool.app, name="spool")
 app.add_typer(series.app, name="series")
 app.add_typer(webhooks.app, name="webhooks")

@@ -139,7 +139,13 @@ def _lines(status: _Json) -> list[tuple[str, Text]]:
             ),
         ),
         ("disk", Text.assemble(f"{free} free", quarantined)),
+        *_aside(status["aside"]["count"]),
     ]
+
+
+def _aside(count: int) -> list[tuple[str, Text]]:
+    text = Text(f"{count}, in which something unexpected went wrong: seriesgate aside list", "red")
+    return [("put aside", text)] if count else []
 
 
 def _deliveries(deliveries: _Json) -> Text:

@@ -14,10 +14,11 @@ from seriesgate.gateway.throughput import ThroughputMeter
 from seriesgate.series.delivery import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
 
     from seriesgate.gateway.associations import AssociationRegister, AssociationStatus
+    from seriesgate.gateway.bulkhead import Bulkheads, UnitAside
     from seriesgate.gateway.dispatcher import SeriesDispatcher
     from seriesgate.gateway.intake import Intake
     from seriesgate.gateway.outbox import Outbox, OutboxEntry
@@ -77,7 +78,8 @@ class GatewayStatus:
     `not_ready` says in one line each why it can't do its work now; empty when it can. `free_bytes`
     and `quarantined` are None when the disk does not tell. `monotonic` is the time that the
     deadlines of `progress` are to be compared with; `uptime` are the seconds since the start, by
-    a clock that nobody sets.
+    a clock that nobody sets. `aside` is what is put aside now, `put_aside` how often each task has
+    put something aside.
     """
 
     started_at: datetime
@@ -96,6 +98,8 @@ class GatewayStatus:
     throughput: Throughput
     free_bytes: int | None
     quarantined: int | None
+    aside: Sequence[UnitAside]
+    put_aside: Mapping[str, int]
 
 
 class Administration:
@@ -117,6 +121,7 @@ class Administration:
         journal_thread: Offload,
         disk_thread: Offload,
         totals: GatewayTotals,
+        bulkheads: Bulkheads,
     ) -> None:
         self._intake = intake
         self._spool = spool
@@ -128,6 +133,7 @@ class Administration:
         self._journal_thread = journal_thread
         self._disk_thread = disk_thread
         self._totals = totals
+        self._bulkheads = bulkheads
         self._meter = ThroughputMeter()
         self._started_at = clock.utcnow()
         self._started = clock.monotonic()
@@ -150,8 +156,10 @@ class Administration:
         Stops by cancellation; raises JournalFailed once a request has met it.
         """
         while self._failure is None:
-            self._meter.sample(self._clock.monotonic(), *self._received())
-            self._associations.log_repetitions()
+            with self._bulkheads.unit("sampling of the throughput", ""):
+                self._meter.sample(self._clock.monotonic(), *self._received())
+            with self._bulkheads.unit("summing up of refusals", ""):
+                self._associations.log_repetitions()
             await self._clock.wait(self._has_failed, self._clock.monotonic() + _ROUND)
         raise self._failure
 
@@ -194,6 +202,8 @@ class Administration:
             throughput=self._meter.read(self._clock.monotonic(), *self._received()),
             free_bytes=await self._of_disk(self._spool.free_bytes),
             quarantined=await self._of_disk(self._spool.quarantine_count),
+            aside=self._bulkheads.aside(),
+            put_aside=self._bulkheads.totals(),
         )
 
     def senders(self) -> tuple[list[SenderStatistics], float]:
@@ -219,6 +229,18 @@ class Administration:
     async def retry_all(self) -> int:
         """Have every dead letter delivered again; return how many."""
         return await self._for_all(self._retry)
+
+    def aside(self) -> Sequence[UnitAside]:
+        """Return what is put aside now, the oldest first."""
+        return self._bulkheads.aside()
+
+    def retry_aside(self, unit_id: str) -> str:
+        """Have what is put aside tried again; return its whole id. Raises NoSuchUnit."""
+        return self._bulkheads.retry(unit_id)
+
+    def retry_all_aside(self) -> int:
+        """Have everything tried again that is put aside; return how much."""
+        return self._bulkheads.retry_all()
 
     async def discard(self, delivery_id: str) -> str:
         """Give a dead letter up for good, and its files; otherwise as `retry`."""

@@ -5,29 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import replace
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from seriesgate.gateway.ports import JournalFull, SeriesUnreadable
+from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.gateway.deaths import NO_DEATHS, NOT_AT_ALL
+from seriesgate.gateway.ports import JournalFull
 from seriesgate.gateway.senders import Peer
+from seriesgate.gateway.series_reader import CLOSING
 from seriesgate.series.delivery import Delivery, delivery_id_of
-from seriesgate.series.description import SeriesDescription
-from seriesgate.series.report import Series
+from seriesgate.series.report import Series, fitting_report
 from seriesgate.series.revision import MAX_LISTED, SeriesRevision, next_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from seriesgate.gateway.bulkhead import Bulkheads
+    from seriesgate.gateway.deaths import Deaths
     from seriesgate.gateway.intake import Intake
-    from seriesgate.gateway.ports import (
-        Clock,
-        DescriptionReader,
-        InstanceSpool,
-        Journal,
-        Offload,
-    )
+    from seriesgate.gateway.ports import Clock, Journal, Offload
     from seriesgate.gateway.previews import PreviewQueue
     from seriesgate.gateway.senders import SenderRegister
+    from seriesgate.gateway.series_reader import SeriesReader
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.model import CollectedSeries
 
@@ -35,9 +35,16 @@ _log = logging.getLogger(__name__)
 
 # Series that close at the same time share transactions; those of a batch wait for each other.
 _BATCH = 32
-# How many instances are tried for one that can be described.
-_MAX_SAMPLES = 3
 _FULL_PAUSE = 5.0
+
+
+class _Closing(NamedTuple):
+    """A series that closes: what came, what was known, and what was made of both, if anything."""
+
+    collected: CollectedSeries
+    known: SeriesRevision | None
+    revision: SeriesRevision | None
+    delivery: Delivery | None
 
 
 class SeriesCloser:
@@ -45,15 +52,15 @@ class SeriesCloser:
 
     `journal_thread` and `file_thread` run the blocking work; `came_again` is called after a closing
     that brought nothing new. `senders` is told how late series come. `previews` keeps an instance
-    of each series for its picture.
+    of each series for its picture. A series that cannot be closed is put aside in `bulkheads`, at
+    once if earlier runs have died of it, whatever was left out.
     """
 
     def __init__(
         self,
         intake: Intake,
-        spool: InstanceSpool,
+        reader: SeriesReader,
         journal: Journal,
-        read_description: DescriptionReader,
         clock: Clock,
         journal_thread: Offload,
         file_thread: Offload,
@@ -62,12 +69,13 @@ class SeriesCloser:
         totals: GatewayTotals,
         gateway_name: str,
         senders: SenderRegister,
+        bulkheads: Bulkheads,
+        deaths: Deaths = NO_DEATHS,
         previews: PreviewQueue | None = None,
     ) -> None:
         self._intake = intake
-        self._spool = spool
+        self._reader = reader
         self._journal = journal
-        self._read_description = read_description
         self._clock = clock
         self._journal_thread = journal_thread
         self._file_thread = file_thread
@@ -76,8 +84,12 @@ class SeriesCloser:
         self._totals = totals
         self._gateway_name = gateway_name
         self._senders = senders
+        self._bulkheads = bulkheads
+        self._deaths = deaths
         self._previews = previews
         self._woken = asyncio.Event()
+        # What was put aside, and is to be closed again.
+        self._again: list[CollectedSeries] = []
 
     def wake(self) -> None:
         """Look at the deadlines again. To be called on the event loop."""
@@ -88,110 +100,119 @@ class SeriesCloser:
         while True:
             self._woken.clear()
             deadline = self._intake.next_deadline()
-            await self._clock.wait(self._woken, deadline)
-            for batch in _batches(self._intake.close_quiet()):
+            if not self._again:
+                await self._clock.wait(self._woken, deadline)
+            again, self._again = self._again, []
+            closed = [*again, *self._intake.close_quiet()]
+            for batch in _batches(each for each in closed if self._may_close(each)):
                 await self._close(batch)
 
+    def _may_close(self, collected: CollectedSeries) -> bool:
+        if self._deaths.of(CLOSING, collected.series_instance_uid) < NOT_AT_ALL:
+            return True
+        self._put_aside(collected, "earlier runs have died of it")
+        return False
+
     async def _close(self, batch: list[CollectedSeries]) -> None:
+        """Close series together; if that fails, each for itself, so that only one suffers."""
+        unit = Unit()
+        closings: list[_Closing] = []
+        with contained(unit):
+            closings = await self._write_down(batch)
+        if not unit.failure:
+            await self._tell(closings)
+        elif len(batch) > 1:
+            for collected in batch:
+                await self._close([collected])
+        else:
+            self._put_aside(batch[0], unit.failure)
+
+    def _put_aside(self, collected: CollectedSeries, reason: str) -> None:
+        uid = collected.series_instance_uid
+
+        def close_again() -> None:
+            self._deaths.allow(CLOSING, uid)
+            self._again.append(collected)
+            self.wake()
+
+        self._bulkheads.put_aside(CLOSING, uid, reason, close_again)
+
+    async def _write_down(self, batch: list[CollectedSeries]) -> list[_Closing]:
+        """Write what is new. Until then nothing is changed but what is in the spool."""
         known = await self._journal_thread(
             lambda: [self._journal.known(collected.series_instance_uid) for collected in batch]
         )
-        revisions = await self._file_thread(
+        closings = await self._file_thread(
             lambda: [self._revise(*pair) for pair in zip(batch, known, strict=True)]
         )
-        closed = [(made, self._delivery(made)) for made in revisions if made is not None]
-        resent = [
-            collected.series_instance_uid
-            for collected, made in zip(batch, revisions, strict=True)
-            if made is None
-        ]
-        await self._write_down(batch, closed, resent)
-        if self._previews is not None:
-            pairs = zip(batch, revisions, strict=True)
-            await self._previews.keep([(each, made) for each, made in pairs if made is not None])
-        for revision, delivery in closed:
-            self._report_closing(revision, delivery)
-            self._hand_over(delivery)
-        for collected, before, made in zip(batch, known, revisions, strict=True):
-            if made is not None:
-                self._note_arrival(collected, before, made)
-        if resent:
-            self._totals.series_repeated += len(resent)
-            for _ in resent:
-                _log.info("a series came again, nothing in it is new")
-            self._came_again()
+        await self._while_full(lambda: self._record(closings))
+        return closings
 
-    def _revise(
-        self, collected: CollectedSeries, known: SeriesRevision | None
-    ) -> SeriesRevision | None:
-        collected = self._checked(collected)
-        revision = next_revision(known, collected, self._clock.utcnow())
+    def _revise(self, collected: CollectedSeries, known: SeriesRevision | None) -> _Closing:
+        checked = self._reader.checked(collected)
+        revision = next_revision(known, checked, self._clock.utcnow())
         if revision is None:
-            return None
-        return replace(revision, description=self._describe(collected, revision.description))
-
-    def _checked(self, collected: CollectedSeries) -> CollectedSeries:
-        """Read again what an earlier run stored: the disk may have lost it in between."""
-        uid = collected.series_instance_uid
-        damaged = frozenset(
-            copy for copy in collected.recovered_copies if self._spool.is_damaged(uid, copy)
-        )
-        if damaged:
-            self._totals.instances_damaged += len(damaged)
-            _log.error("%d instances of a series are damaged and not counted", len(damaged))
-        return collected.without(damaged)
-
-    def _describe(self, collected: CollectedSeries, known: SeriesDescription) -> SeriesDescription:
-        """Read one instance; if none can be read, what was known before still holds."""
-        uid = collected.series_instance_uid
-        problem = "its files are not in the spool"
-        for copy in islice(sorted(collected.copies), _MAX_SAMPLES):
-            try:
-                return self._read_description(self._spool.path_of(uid, copy))
-            except SeriesUnreadable as error:
-                problem = str(error)
-        if known == SeriesDescription():
-            _log.error("a closed series is reported without its description: %s", problem)
-        return known
-
-    def _delivery(self, revision: SeriesRevision) -> Delivery:
+            return _Closing(collected, known, None, None)
+        description = self._reader.describe(checked, revision.description)
+        revision = replace(revision, description=description)
         report = report_of(revision, self._gateway_name)
-        return Delivery(delivery_id_of(report), report)
+        return _Closing(collected, known, revision, Delivery(delivery_id_of(report), report))
 
-    async def _write_down(
-        self,
-        batch: list[CollectedSeries],
-        closed: list[tuple[SeriesRevision, Delivery]],
-        resent: list[str],
-    ) -> None:
+    def _record(self, closings: list[_Closing]) -> None:
+        # Both on the journal's thread: whoever adds up there meets each instance once.
+        new = [
+            (each.revision, each.delivery) for each in closings if each.revision and each.delivery
+        ]
+        if new:
+            self._journal.record(new)
+        self._intake.written_down([each.collected for each in closings])
+
+    async def _while_full(self, write: Callable[[], None]) -> None:
         """Write until there is room. What is not written yet is still in the spool."""
-        is_recorded = False
         while True:
             try:
-                if not is_recorded:
-                    await self._journal_thread(self._record, batch, closed)
-                    is_recorded = True
-                if resent:
-                    await self._journal_thread(self._hold_delivered, resent)
+                await self._journal_thread(write)
             except JournalFull as error:
                 _log.error("closed series cannot be written down now: %s", error)
                 await self._clock.wait(asyncio.Event(), self._clock.monotonic() + _FULL_PAUSE)
             else:
                 return
 
-    def _record(
-        self, batch: list[CollectedSeries], closed: list[tuple[SeriesRevision, Delivery]]
-    ) -> None:
-        # Both on the journal's thread: whoever adds up there meets each instance once.
-        if closed:
-            self._journal.record(closed)
-        self._intake.written_down(batch)
+    async def _tell(self, closings: list[_Closing]) -> None:
+        """Tell everyone of what is written down. Nothing that goes wrong here undoes it."""
+        made = [(c.collected, c.known, c.revision, c.delivery) for c in closings]
+        if self._previews is not None:
+            with self._bulkheads.unit("keeping of instances for previews", ""):
+                await self._previews.keep([(c, r) for c, _, r, _ in made if r is not None])
+        for collected, known, revision, delivery in made:
+            uid = collected.series_instance_uid
+            with self._bulkheads.unit("telling of a closed series", uid):
+                if revision is not None and delivery is not None:
+                    self._hand_over(delivery)
+                    self._report_closing(revision, delivery)
+                    self._note_arrival(collected, known, revision)
+            await self._forget_deaths(uid)
+        resent = [each.collected.series_instance_uid for each in closings if each.revision is None]
+        if resent:
+            await self._release_again(resent)
 
-    def _hold_delivered(self, resent: list[str]) -> None:
-        # What is still owed keeps its files: they are released with their delivery.
+    async def _release_again(self, resent: list[str]) -> None:
         for uid in resent:
-            if self._journal.is_delivered(uid):
-                self._journal.hold(uid)
+            with self._bulkheads.unit("release of what came again", uid):
+                await self._while_full(partial(self._hold_delivered, uid))
+            _log.info("a series came again, nothing in it is new")
+        self._totals.series_repeated += len(resent)
+        self._came_again()
+
+    def _hold_delivered(self, uid: str) -> None:
+        # What is still owed keeps its files: they are released with their delivery.
+        if self._journal.is_delivered(uid):
+            self._journal.hold(uid)
+
+    async def _forget_deaths(self, uid: str) -> None:
+        unit_id = self._deaths.forget(CLOSING, uid)
+        if unit_id is not None:
+            await self._while_full(partial(self._journal.forget_death, unit_id))
 
     def _note_arrival(
         self, collected: CollectedSeries, known: SeriesRevision | None, made: SeriesRevision
@@ -235,33 +256,37 @@ class SeriesCloser:
 def report_of(revision: SeriesRevision, gateway_name: str) -> Series:
     """Return what the server is told of a revision."""
     description = revision.description
-    return Series(
-        SeriesInstanceUID=revision.series_instance_uid,
-        PatientName=description.patient_name,
-        PatientID=description.patient_id,
-        StudyInstanceUID=revision.study_instance_uid,
-        InstancesInSeries=len(revision.instances),
-        Revision=revision.revision,
-        AddedInstances=len(revision.added_instances),
-        Modality=description.modality,
-        SeriesNumber=description.series_number,
-        SeriesDescription=description.series_description,
-        BodyPartExamined=description.body_part_examined,
-        StudyDate=description.study_date,
-        StudyDescription=description.study_description,
-        AccessionNumber=description.accession_number,
-        Manufacturer=description.manufacturer,
-        CallingAETitle=revision.calling_ae_title,
-        Gateway=gateway_name,
-        Bytes=revision.size,
-        FirstInstanceAt=revision.first_instance_at,
-        LastInstanceAt=revision.last_instance_at,
-        ClosedAt=revision.closed_at,
-        MissingInstanceNumbers=revision.missing_instance_numbers(),
-        ConflictingInstances=sorted(revision.conflicting_instances)[:MAX_LISTED],
-        InconsistentAttributes=sorted(revision.inconsistent_attributes),
-        DamagedInstances=sorted(revision.damaged_instances)[:MAX_LISTED],
-    )
+    fields = {
+        "SeriesInstanceUID": revision.series_instance_uid,
+        "PatientName": description.patient_name,
+        "PatientID": description.patient_id,
+        "StudyInstanceUID": revision.study_instance_uid,
+        "InstancesInSeries": len(revision.instances),
+        "Revision": revision.revision,
+        "AddedInstances": len(revision.added_instances),
+        "Modality": description.modality,
+        "SeriesNumber": description.series_number,
+        "SeriesDescription": description.series_description,
+        "BodyPartExamined": description.body_part_examined,
+        "StudyDate": description.study_date,
+        "StudyDescription": description.study_description,
+        "AccessionNumber": description.accession_number,
+        "Manufacturer": description.manufacturer,
+        "CallingAETitle": revision.calling_ae_title,
+        "Gateway": gateway_name,
+        "Bytes": revision.size,
+        "FirstInstanceAt": revision.first_instance_at,
+        "LastInstanceAt": revision.last_instance_at,
+        "ClosedAt": revision.closed_at,
+        "MissingInstanceNumbers": revision.missing_instance_numbers(),
+        "ConflictingInstances": sorted(revision.conflicting_instances)[:MAX_LISTED],
+        "InconsistentAttributes": sorted(revision.inconsistent_attributes),
+        "DamagedInstances": sorted(revision.damaged_instances)[:MAX_LISTED],
+    }
+    report, unfit = fitting_report(fields)
+    if unfit:
+        _log.error("a series is reported without what does not fit: %s", ", ".join(sorted(unfit)))
+    return report
 
 
 def _batches(closed: Iterable[CollectedSeries]) -> Iterator[list[CollectedSeries]]:

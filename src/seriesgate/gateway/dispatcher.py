@@ -14,6 +14,7 @@ from seriesgate.series.delivery import FailureKind, GiveUp, RetryIn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seriesgate.gateway.bulkhead import Bulkheads
     from seriesgate.gateway.ports import Clock, Journal, Offload, SeriesPublisher
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.delivery import Delivery, PublishFailure, RetryPolicy
@@ -41,6 +42,7 @@ class SeriesDispatcher:
         jitter: Callable[[], float],
         delivered: Callable[[str], None],
         totals: GatewayTotals,
+        bulkheads: Bulkheads,
         concurrency: int = 16,
     ) -> None:
         self._journal = journal
@@ -51,6 +53,7 @@ class SeriesDispatcher:
         self._jitter = jitter
         self._delivered = delivered
         self._totals = totals
+        self._bulkheads = bulkheads
         self._concurrency = concurrency
         self._in_flight: set[str] = set()
         self._outcomes = OutcomeWriter(journal, clock, journal_thread)
@@ -101,7 +104,19 @@ class SeriesDispatcher:
         now = self._clock.monotonic()
         while self._has_free_slot() and (owed := self._schedule.take_due(now)) is not None:
             self._in_flight.add(owed.delivery_id)
-            attempts.create_task(self._attempt(owed))
+            attempts.create_task(self._attempt_contained(owed))
+
+    async def _attempt_contained(self, owed: Owed) -> None:
+        """Make an attempt; what goes wrong unexpectedly keeps back the rest of its series alone."""
+
+        def again() -> None:
+            self._schedule.put_back(owed, self._clock.monotonic())
+            self._changed.set()
+
+        with self._bulkheads.unit("delivery", owed.delivery_id, again):
+            await self._attempt(owed)
+        self._in_flight.discard(owed.delivery_id)
+        self._changed.set()
 
     async def _attempt(self, owed: Owed) -> None:
         delivery = self._fresh.pop(owed.delivery_id, None)
@@ -114,8 +129,6 @@ class SeriesDispatcher:
             await self._finish(owed, delivery)
         else:
             await self._fail(owed, delivery, failure)
-        self._in_flight.discard(owed.delivery_id)
-        self._changed.set()
 
     async def _finish(self, owed: Owed, delivery: Delivery) -> None:
         await self._outcomes.write(Outcome(delivery))
@@ -132,7 +145,8 @@ class SeriesDispatcher:
             delivery.attempt,
         )
         # Files are let go only now that the journal knows: it may deliver twice, and lose nothing.
-        self._delivered(owed.series_instance_uid)
+        with self._bulkheads.unit("what follows a delivery", owed.delivery_id):
+            self._delivered(owed.series_instance_uid)
 
     async def _fail(self, owed: Owed, delivery: Delivery, failure: PublishFailure) -> None:
         self._totals.attempts_failed[failure.kind] += 1

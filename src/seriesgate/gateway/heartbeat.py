@@ -25,6 +25,7 @@ from seriesgate.series.heartbeat import (
 
 if TYPE_CHECKING:
     from seriesgate.gateway.administration import Administration
+    from seriesgate.gateway.bulkhead import Bulkheads
     from seriesgate.gateway.outbox import OutboxEntry
     from seriesgate.gateway.ports import Clock
     from seriesgate.series.heartbeat import HeartbeatAnswer
@@ -71,11 +72,13 @@ class Heartbeats:
         receiver: HeartbeatReceiver,
         clock: Clock,
         facts: GatewayFacts,
+        bulkheads: Bulkheads,
     ) -> None:
         self._administration = administration
         self._receiver = receiver
         self._clock = clock
         self._facts = facts
+        self._bulkheads = bulkheads
         self._closed_series = ThroughputMeter()
         self._is_failing = False
 
@@ -83,7 +86,9 @@ class Heartbeats:
         """Send them for ever. Stops by cancellation; raises JournalFailed."""
         never = asyncio.Event()
         while True:
-            pause = await self.once()
+            pause = self._facts.period
+            with self._bulkheads.unit("heartbeat", ""):
+                pause = await self.once()
             await self._clock.wait(never, self._clock.monotonic() + pause)
 
     async def once(self) -> float:

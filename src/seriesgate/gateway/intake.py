@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from seriesgate.gateway.deaths import NO_DEATHS
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from seriesgate.gateway.deaths import Deaths
     from seriesgate.gateway.ports import Clock, HeaderScanner, InstanceSpool, StoreRequest
     from seriesgate.gateway.totals import GatewayTotals
     from seriesgate.series.collector import OpenSeriesProgress, SeriesCollector
@@ -116,13 +118,13 @@ class Intake:
         """The seconds without an instance after which a series is complete."""
         return self._collector.quiet_period
 
-    def recover(self) -> int:
+    def recover(self, deaths: Deaths = NO_DEATHS) -> int:
         """Rebuild the open series, each with a fresh quiet period; return how many instances.
 
         Instances may be received meanwhile; nothing should be closed before this returns.
         """
         count = 0
-        for instance in self._spool.recover():
+        for instance in self._spool.recover(deaths):
             self._observe(instance)
             count += 1
         with self._lock:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from seriesgate.gateway.bulkhead import Unit, contained
 from seriesgate.gateway.ports import JournalFull
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FULL_PAUSE = 5.0
+
+
+class OutcomeUnwritten(Exception):
+    """An outcome cannot be written down: the journal does not take what it says."""
 
 
 class OutcomeWriter:
@@ -27,7 +32,7 @@ class OutcomeWriter:
         self._woken = asyncio.Event()
 
     async def write(self, outcome: Outcome) -> None:
-        """Return once the outcome is durable."""
+        """Return once the outcome is durable. Raises OutcomeUnwritten if it cannot be written."""
         written = asyncio.get_running_loop().create_future()
         self._waiting.append((outcome, written))
         self._woken.set()
@@ -39,10 +44,24 @@ class OutcomeWriter:
             await self._woken.wait()
             self._woken.clear()
             batch, self._waiting = self._waiting, []
+            await self._write(batch)
+
+    async def _write(self, batch: list[tuple[Outcome, asyncio.Future[None]]]) -> None:
+        """Write outcomes together; if that fails, each for itself, so that only one suffers."""
+        unit = Unit()
+        with contained(unit):
             await self._settle([outcome for outcome, _ in batch])
-            for _, written in batch:
-                if not written.done():
-                    written.set_result(None)
+        if unit.failure and len(batch) > 1:
+            for one in batch:
+                await self._write([one])
+            return
+        for _, written in batch:
+            if written.done():
+                continue
+            if unit.failure:
+                written.set_exception(OutcomeUnwritten(unit.failure))
+            else:
+                written.set_result(None)
 
     async def _settle(self, outcomes: list[Outcome]) -> None:
         while True:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from seriesgate.gateway.deaths import Deaths
     from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery, DeliveryState, PublishFailure
     from seriesgate.series.description import SeriesDescription
@@ -106,10 +107,10 @@ class InstanceSpool(Protocol):
     def release(self, series_instance_uid: str, copies: Iterable[InstanceCopy]) -> int:
         """Remove what is delivered; return how many files went. What is gone is no error."""
 
-    def recover(self) -> Iterator[Instance]:
+    def recover(self, deaths: Deaths = ...) -> Iterator[Instance]:
         """Yield every complete instance; called once at start, while others may be stored.
 
-        Raises SpoolUnavailable.
+        What earlier runs have died of is put away as damaged. Raises SpoolUnavailable.
         """
 
     def free_bytes(self) -> int:
@@ -257,6 +258,15 @@ class Journal(Protocol):
     def tally(self) -> Tally:
         """Return the numbers that must add up."""
 
+    def count_death(self, unit_id: str) -> None:
+        """Count that a run has died of a unit of its work."""
+
+    def deaths(self) -> Mapping[str, int]:
+        """Return how often a run has died of each unit, by its id; of most none ever has."""
+
+    def forget_death(self, unit_id: str) -> None:
+        """Forget that runs have died of a unit."""
+
     def keep_senders(self, senders: Sequence[SenderStatistics], quiet_period: float) -> None:
         """Remember these senders, in this order, instead of those that were kept before.
 
@@ -306,6 +316,16 @@ class PreviewPublisher(Protocol):
 
     async def publish_preview(self, series_instance_uid: str, picture: bytes) -> None:
         """Send a picture once. Raises NoPreview when the server does not take it."""
+
+
+class UnderWay(Protocol):
+    """Notes what is being done, for the next start to find if the program dies of it."""
+
+    def begin(self, unit_id: str) -> None:
+        """Note what is being done now."""
+
+    def end(self) -> None:
+        """Note that it is done."""
 
 
 class Clock(Protocol):

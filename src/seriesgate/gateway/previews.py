@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from seriesgate.gateway.bulkhead import Unit, contained
 from seriesgate.gateway.ports import NoPreview
 from seriesgate.series.model import InstanceCopy
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from seriesgate.gateway.bulkhead import Bulkheads
     from seriesgate.gateway.ports import (
         Clock,
         InstanceSpool,
@@ -64,6 +67,7 @@ class PreviewQueue:
         file_thread: Offload,
         removal_thread: Offload,
         totals: GatewayTotals,
+        bulkheads: Bulkheads,
     ) -> None:
         self._spool = spool
         self._shelf = shelf
@@ -73,6 +77,7 @@ class PreviewQueue:
         self._file_thread = file_thread
         self._removal_thread = removal_thread
         self._totals = totals
+        self._bulkheads = bulkheads
         # The oldest first. Owned by the event loop.
         self._kept: dict[str, _Kept] = {}
         self._due: dict[str, None] = {}
@@ -109,18 +114,29 @@ class PreviewQueue:
                 self._woken.clear()
                 while self._due:
                     is_idle = False
-                    await self._make(next(iter(self._due)))
+                    await self._make_contained(next(iter(self._due)))
                 until = None if is_idle else self._clock.monotonic() + _IDLE
                 await self._clock.wait(self._woken, until)
                 if not self._woken.is_set():
-                    await self._renderer.rest()
+                    with self._bulkheads.unit("rest of the renderer of previews", ""):
+                        await self._renderer.rest()
                     is_idle = True
         finally:
             await self._renderer.rest()
 
-    async def _make(self, series_instance_uid: str) -> None:
-        kept = self._kept.pop(series_instance_uid)
-        del self._due[series_instance_uid]
+    async def _make_contained(self, uid: str) -> None:
+        """Make a picture; one that fails unexpectedly keeps its instance, while there is room."""
+        del self._due[uid]
+        kept = self._kept.pop(uid)
+        with self._bulkheads.unit("preview", uid, partial(self.delivered, uid)) as unit:
+            await self._make(uid, kept)
+        if unit.failure:
+            self._totals.previews_failed += 1
+            self._kept.setdefault(uid, kept)
+        else:
+            await self._removal_thread(self._shelf.discard, kept.path)
+
+    async def _make(self, series_instance_uid: str, kept: _Kept) -> None:
         try:
             picture = await self._renderer.render(kept.path)
             await self._publisher.publish_preview(series_instance_uid, picture)
@@ -129,8 +145,6 @@ class PreviewQueue:
             _log.info("a series has no preview: %s", error)
         else:
             self._totals.previews_made += 1
-        finally:
-            await self._removal_thread(self._shelf.discard, kept.path)
 
     def _keep_one(self, collected: CollectedSeries) -> _Kept | None:
         copy = _middle(collected.instances)
@@ -140,11 +154,14 @@ class PreviewQueue:
         if size > MAX_KEPT_BYTES:
             return None
         source = self._spool.path_of(collected.series_instance_uid, copy)
+        unit = Unit()
         try:
-            return _Kept(self._shelf.keep(source), size)
+            with contained(unit, (NoPreview,)):
+                return _Kept(self._shelf.keep(source), size)
         except NoPreview as error:
-            _log.info("a series has no preview: %s", error)
-            return None
+            unit.failure = str(error)
+        _log.info("a series has no preview: %s", unit.failure)
+        return None
 
     def _discard(self, paths: list[Path]) -> None:
         for path in paths:

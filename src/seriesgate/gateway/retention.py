@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from seriesgate.gateway.ports import JournalFull
@@ -12,6 +13,7 @@ from seriesgate.gateway.ports import JournalFull
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from seriesgate.gateway.bulkhead import Bulkheads
     from seriesgate.gateway.ports import Clock, InstanceSpool, Journal, Offload
     from seriesgate.series.model import InstanceCopy
 
@@ -35,6 +37,7 @@ class Retention:
         clock: Clock,
         journal_thread: Offload,
         removal_thread: Offload,
+        bulkheads: Bulkheads,
         *,
         keep_delivered: float,
         remember_delivered: float,
@@ -44,6 +47,9 @@ class Retention:
         self._clock = clock
         self._journal_thread = journal_thread
         self._removal_thread = removal_thread
+        self._bulkheads = bulkheads
+        # What was put aside, and is to be removed again.
+        self._again: dict[str, frozenset[InstanceCopy]] = {}
         self._keep = timedelta(seconds=keep_delivered)
         # What is forgotten can't be released any more.
         self._remember = timedelta(seconds=max(remember_delivered, keep_delivered))
@@ -60,10 +66,12 @@ class Retention:
         while True:
             self._woken.clear()
             try:
-                await self._release()
+                with self._bulkheads.unit("release of delivered series", ""):
+                    await self._release()
                 if self._clock.monotonic() >= next_round:
-                    await self._forget()
                     next_round = self._clock.monotonic() + _ROUND
+                    with self._bulkheads.unit("forgetting of old series", ""):
+                        await self._forget()
             except JournalFull as error:
                 # Nothing is lost by waiting; room comes back with the next round, or later.
                 _log.error("delivered files cannot be released now: %s", error)
@@ -72,10 +80,12 @@ class Retention:
             await self._clock.wait(self._woken, next_round)
 
     async def _release(self) -> None:
+        again, self._again = self._again, {}
+        await self._remove(again)
         while copies := await self._journal_thread(
             self._journal.take_releasable, self._clock.utcnow() - self._keep
         ):
-            await self._removal_thread(self._remove, copies)
+            await self._remove(copies)
 
     async def _forget(self) -> None:
         while await self._journal_thread(
@@ -83,16 +93,26 @@ class Retention:
         ):
             pass
 
-    def _remove(self, copies: Mapping[str, frozenset[InstanceCopy]]) -> None:
+    async def _remove(self, copies: Mapping[str, frozenset[InstanceCopy]]) -> None:
         files = series = 0
         for uid, delivered in copies.items():
-            try:
-                removed = self._spool.release(uid, delivered)
-            except OSError as error:
-                # They are counted already; the next start finds them and tries again.
-                _log.error("delivered files cannot be removed: %s", error.strerror)
-            else:
+            with self._bulkheads.unit(
+                "removal of files", uid, partial(self._later, uid, delivered)
+            ):
+                removed = await self._removal_thread(self._remove_one, uid, delivered)
                 files += removed
                 series += removed > 0
         if files:
             _log.info("%d files of %d delivered series are removed", files, series)
+
+    def _later(self, uid: str, delivered: frozenset[InstanceCopy]) -> None:
+        self._again[uid] = delivered
+        self._woken.set()
+
+    def _remove_one(self, uid: str, delivered: frozenset[InstanceCopy]) -> int:
+        try:
+            return self._spool.release(uid, delivered)
+        except OSError as error:
+            # They are counted already; the next start finds them and tries again.
+            _log.error("delivered files cannot be removed: %s", error.strerror)
+            return 0

@@ -54,6 +54,12 @@ class DeliverySchedule:
         """Put a delivery that was being tried back until the time `at`."""
         self._enqueue(owed.series_instance_uid, at)
 
+    def put_back(self, owed: Owed, at: float) -> None:
+        """Have a delivery whose attempt came to no end tried at `at`, if it is still owed."""
+        lane = self._lanes.get(owed.series_instance_uid)
+        if lane and lane[0] == owed:
+            self._enqueue(owed.series_instance_uid, at)
+
     def remove(self, owed: Owed, now: float) -> None:
         """Forget a delivery that was being tried; the next revision of its series is due now."""
         uid = owed.series_instance_uid

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from seriesgate.gateway.ports import JournalFull
 
 if TYPE_CHECKING:
+    from seriesgate.gateway.bulkhead import Bulkheads
     from seriesgate.gateway.ports import Clock, Journal, Offload
     from seriesgate.gateway.senders import SenderRegister, SenderStatistics
 
@@ -29,12 +30,14 @@ class SenderMemory:
         clock: Clock,
         journal_thread: Offload,
         quiet_period: float,
+        bulkheads: Bulkheads,
     ) -> None:
         self._register = register
         self._journal = journal
         self._clock = clock
         self._journal_thread = journal_thread
         self._quiet_period = quiet_period
+        self._bulkheads = bulkheads
 
     async def recall(self) -> None:
         """Tell the register what an earlier run knew. Raises JournalFailed."""
@@ -51,7 +54,8 @@ class SenderMemory:
 
     async def keep(self) -> None:
         """Write it down now, unless there is no room. Raises JournalFailed."""
-        with suppress(JournalFull):  # the next time will do; whoever must write will complain
+        # The next time will do; of a full journal, whoever must write will complain.
+        with suppress(JournalFull), self._bulkheads.unit("memory of senders", ""):
             await self._journal_thread(
                 self._journal.keep_senders, self._register.senders(), self._quiet_period
             )

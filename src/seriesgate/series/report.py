@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
 
 # PS3.5 limits a UID to 64 characters and LO to 64, PN to 3 x 64. Real data exceeds both; we bound
 # what a peer can make us keep and refuse nothing that a scanner really sends.
@@ -105,3 +113,22 @@ class Series(BaseModel):
         description="SOP Instance UIDs that were received, and whose files were found damaged: "
         "they are not counted",
     )
+
+
+def fitting_report(fields: dict[str, Any]) -> tuple[Series, frozenset[str]]:
+    """Return the report of these fields, and the names of those that it does not take.
+
+    These are left out: a series is not lost for what one text says. Raises ValidationError where no
+    report is left without them.
+    """
+    unfit: frozenset[str] = frozenset()
+    while True:
+        try:
+            return Series.model_validate(fields), unfit
+        except ValidationError as error:
+            named = {str(each["loc"][0]) for each in error.errors() if each["loc"]}
+            if not named - unfit:
+                raise
+            unfit |= named
+            empty = dict.fromkeys(named & {"PatientName", "PatientID"}, "")
+            fields = {name: value for name, value in fields.items() if name not in named} | empty

@@ -19,9 +19,12 @@ from seriesgate.adapters.spool.file_spool import Durability, FileSpool
 from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
+from seriesgate.adapters.under_way import UnderWayFile
 from seriesgate.gateway.administration import Administration
 from seriesgate.gateway.associations import AssociationRegister
+from seriesgate.gateway.bulkhead import Bulkheads, Unit, contained
 from seriesgate.gateway.closer import SeriesCloser
+from seriesgate.gateway.deaths import Deaths
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.heartbeat import GatewayFacts, Heartbeats
 from seriesgate.gateway.intake import Intake
@@ -29,6 +32,7 @@ from seriesgate.gateway.ports import JournalFailed, SpoolUnavailable
 from seriesgate.gateway.previews import PreviewQueue
 from seriesgate.gateway.retention import Retention
 from seriesgate.gateway.sender_memory import SenderMemory
+from seriesgate.gateway.series_reader import SeriesReader
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from seriesgate.series.collector import SeriesCollector
@@ -40,7 +44,7 @@ from seriesgate.wiring.administration import administered, administration_listen
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Mapping
 
     from seriesgate.settings.gateway import GatewaySettings
 
@@ -64,6 +68,7 @@ async def run_gateway(
         # Thousands of delivered files may have to go while other series close.
         contextlib.closing(BlockingThread("removal")) as removal_thread,
         contextlib.closing(BlockingThread("administration")) as disk_thread,
+        contextlib.closing(UnderWayFile(folder.path / "under-way")) as under_way,
         administration_listener(settings) as admin_listener,
     ):
         scanner_for = HeaderScanners()
@@ -83,10 +88,11 @@ async def run_gateway(
                 file_thread,
                 removal_thread,
                 disk_thread,
+                await _deaths(journal, journal_thread, under_way),
             )
             async with administered(settings, gateway.administration, admin_listener):
                 await gateway.run(stop, on_ready)
-        except* (JournalFailed, SpoolUnavailable) as failures:
+        except* (JournalFailed, SpoolUnavailable, MustStop) as failures:
             # Whoever is not told Success keeps its instances; the next start finds all the others.
             raise MustStop(str(_first(failures))) from failures
         finally:
@@ -107,9 +113,12 @@ class _Gateway:
         file_thread: BlockingThread,
         removal_thread: BlockingThread,
         disk_thread: BlockingThread,
+        deaths: Deaths,
     ) -> None:
         loop = asyncio.get_running_loop()
         clock = SystemClock()
+        self._bulkheads = Bulkheads(clock)
+        self._deaths = deaths
         self._settings = settings
         self._file_thread = file_thread
         self._removal_thread = removal_thread
@@ -128,6 +137,7 @@ class _Gateway:
             clock,
             journal_thread,
             removal_thread,
+            self._bulkheads,
             keep_delivered=settings.keep_delivered,
             remember_delivered=settings.remember_delivered,
         )
@@ -141,14 +151,14 @@ class _Gateway:
             random.random,
             self._on_delivered,
             self._totals,
+            self._bulkheads,
         )
         self._previews = self._preview_queue(settings, spool, clock)
         associations = AssociationRegister(clock)
         self._closer = SeriesCloser(
             self._intake,
-            spool,
+            SeriesReader(spool, read_series_description, deaths, self._totals),
             journal,
-            read_series_description,
             clock,
             journal_thread,
             file_thread,
@@ -157,10 +167,17 @@ class _Gateway:
             self._totals,
             settings.gateway_name,
             associations.senders,
+            self._bulkheads,
+            deaths,
             self._previews,
         )
         self._sender_memory = SenderMemory(
-            associations.senders, journal, clock, journal_thread, settings.quiet_period
+            associations.senders,
+            journal,
+            clock,
+            journal_thread,
+            settings.quiet_period,
+            self._bulkheads,
         )
         self._scp = _storage_scp(settings, self._intake, associations)
         self.administration = Administration(
@@ -174,6 +191,7 @@ class _Gateway:
             journal_thread,
             disk_thread,
             self._totals,
+            self._bulkheads,
         )
         self._heartbeats = Heartbeats(
             self.administration,
@@ -185,6 +203,7 @@ class _Gateway:
                 settings.quiet_period,
                 settings.durability,
             ),
+            self._bulkheads,
         )
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[str], None]) -> None:
@@ -193,21 +212,29 @@ class _Gateway:
             await self._sender_memory.recall()
             # Whoever wants to send need not wait until a full spool is read.
             on_ready(f"{self._settings.ae_title} at {self._scp.start()}")
-            await _run_until(
-                stop,
-                self._recover_and_close(),
-                self._dispatcher.run(),
-                self._retention.run(),
-                self.administration.run(),
-                *([] if self._previews is None else [self._previews.run()]),
-                self._heartbeats.run(),
-                self._sender_memory.run(),
-            )
+            await _run_until(stop, self.tasks())
         finally:
             self.administration.stopping()
             await asyncio.to_thread(self._scp.stop, _DRAIN_GRACE)
             await self._publisher.close()
         await self._sender_memory.keep()
+
+    def tasks(self) -> dict[str, Callable[[], Coroutine[None, None, None]]]:
+        """Return what runs for as long as the gateway does, by name.
+
+        Each contains what goes wrong in a unit of its work; what ends one all the same, ends all.
+        """
+        tasks = {
+            "closer": self._recover_and_close,
+            "dispatcher": self._dispatcher.run,
+            "retention": self._retention.run,
+            "administration": self.administration.run,
+            "heartbeats": self._heartbeats.run,
+            "sender memory": self._sender_memory.run,
+        }
+        if self._previews is not None:
+            tasks["previews"] = self._previews.run
+        return tasks
 
     def _preview_queue(
         self, settings: GatewaySettings, spool: FileSpool, clock: SystemClock
@@ -225,6 +252,7 @@ class _Gateway:
             self._file_thread,
             self._removal_thread,
             self._totals,
+            self._bulkheads,
         )
 
     def _on_delivered(self, series_instance_uid: str) -> None:
@@ -234,7 +262,7 @@ class _Gateway:
 
     async def _recover_and_close(self) -> None:
         """Close nothing before it is known what an earlier run has received of it."""
-        recovered = await self._file_thread(self._intake.recover)
+        recovered = await self._file_thread(self._intake.recover, self._deaths)
         self.administration.recovered()
         if recovered:
             _log.info("%d instances of an earlier run are in the spool and go on", recovered)
@@ -252,13 +280,31 @@ def _call_soon(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) ->
     loop.call_soon_threadsafe(callback)
 
 
-async def _run_until(stop: asyncio.Event, *forever: asyncio._CoroutineLike[None]) -> None:
-    """Run the coroutines until `stop` is set; if one of them fails, so does this."""
+async def _run_until(
+    stop: asyncio.Event, forever: Mapping[str, Callable[[], Coroutine[None, None, None]]]
+) -> None:
+    """Run tasks until `stop` is set; if one of them ends, so does this, and says which and why."""
+
+    async def run(name: str, task: Callable[[], Coroutine[None, None, None]]) -> None:
+        unit = Unit()
+        with contained(unit, (JournalFailed, SpoolUnavailable)):
+            await task()
+        raise MustStop(f"the {name} ended: {unit.failure or 'nothing was left to do'}")
+
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(coroutine) for coroutine in forever]
+        tasks = [group.create_task(run(name, task)) for name, task in forever.items()]
         await stop.wait()
         for task in tasks:
             task.cancel()
+
+
+async def _deaths(
+    journal: SqliteJournal, journal_thread: BlockingThread, under_way: UnderWayFile
+) -> Deaths:
+    """Return what earlier runs have died of; count what the last one was doing when it died."""
+    if under_way.left is not None:
+        await journal_thread(journal.count_death, under_way.left)
+    return Deaths(under_way, await journal_thread(journal.deaths))
 
 
 def _publisher(settings: GatewaySettings, clock: SystemClock) -> HttpPublisher:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from seriesgate.adapters.admin.json_form import outbox_json
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
 from seriesgate.adapters.state_folder import StateFolder, StateFolderInUse
+from seriesgate.gateway.deaths import NOT_AT_ALL
 from seriesgate.gateway.outbox import (
     AmbiguousDeadLetter,
     NoSuchDeadLetter,
@@ -57,6 +58,33 @@ def discard_locally(state_dir: Path, delivery_id: str | None) -> int:
         for letter in letters:
             journal.discard(letter.delivery_id, datetime.now(UTC))
         return len(letters)
+
+
+def list_deaths(state_dir: Path) -> list[dict[str, Any]]:
+    """Return what earlier runs have died of so often that the next one puts it aside."""
+    with local_journal(state_dir) as journal:
+        return [
+            {
+                "unit_id": unit_id,
+                "task": "a unit of the work of earlier runs",
+                "reason": "earlier runs have died of it",
+                "since": None,
+                "times": times,
+            }
+            for unit_id, times in journal.deaths().items()
+            if times >= NOT_AT_ALL
+        ]
+
+
+def forget_deaths(state_dir: Path, unit_id: str | None) -> int:
+    """Have the next gateway do what earlier runs have died of, or all of it; return how many."""
+    with local_journal(state_dir) as journal:
+        found = [each for each in journal.deaths() if each.startswith(unit_id or "")]
+        if unit_id is not None and len(found) != 1:
+            raise LocalOutboxError("nothing that is put aside has this id alone")
+        for each in found:
+            journal.forget_death(each)
+        return len(found)
 
 
 @contextlib.contextmanager

@@ -9,10 +9,13 @@ from tests.examples import DIGEST, OTHER, instance
 from tests.fakes import FakeClock, MemorySpool, QuietAssociation, inline, settle
 from tests.memory_journal import MemoryJournal
 
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.closer import SeriesCloser
+from seriesgate.gateway.deaths import NO_DEATHS, Deaths
 from seriesgate.gateway.intake import Intake
 from seriesgate.gateway.ports import JournalFull, KeptAs, Outcome, SeriesUnreadable
 from seriesgate.gateway.senders import Peer, SenderRegister
+from seriesgate.gateway.series_reader import SeriesReader
 from seriesgate.gateway.totals import GatewayTotals
 from seriesgate.series.collector import SeriesCollector
 from seriesgate.series.delivery import FailureKind, PublishFailure
@@ -42,7 +45,7 @@ class CountingJournal(MemoryJournal):
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, deaths: Deaths = NO_DEATHS) -> None:
         self.clock = FakeClock()
         self.spool = MemorySpool()
         self.journal = CountingJournal()
@@ -54,11 +57,12 @@ class Bench:
         self.intake = Intake(
             self.spool, SeriesCollector(1.0), no_scanner, self.clock, self.wake, self.totals
         )
+        self.bulkheads = Bulkheads(self.clock)
+        self.deaths = deaths
         self.closer = SeriesCloser(
             self.intake,
-            self.spool,
+            SeriesReader(self.spool, self.read, self.deaths, self.totals),
             self.journal,
-            self.read,
             self.clock,
             inline,
             inline,
@@ -67,6 +71,8 @@ class Bench:
             self.totals,
             "gateway-1",
             self.senders,
+            self.bulkheads,
+            self.deaths,
         )
 
     def wake(self):

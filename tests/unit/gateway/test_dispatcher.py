@@ -8,6 +8,7 @@ from tests.examples import AT, collected, report
 from tests.fakes import FakeClock, ScriptedPublisher, inline, settle
 from tests.memory_journal import MemoryJournal
 
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.dispatcher import SeriesDispatcher
 from seriesgate.gateway.ports import JournalFailed, JournalFull
 from seriesgate.gateway.totals import GatewayTotals
@@ -42,6 +43,7 @@ class Bench:
             jitter=lambda: 0.0,
             delivered=self.count_delivered,
             totals=self.totals,
+            bulkheads=Bulkheads(self.clock),
             concurrency=concurrency,
         )
 

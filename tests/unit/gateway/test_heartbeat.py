@@ -34,7 +34,7 @@ class ScriptedReceiver:
 
 def heartbeats(gateway, receiver):
     facts = GatewayFacts(10.0, 5, 1.0, "power")
-    return Heartbeats(gateway.administration, receiver, gateway.clock, facts)
+    return Heartbeats(gateway.administration, receiver, gateway.clock, facts, gateway.bulkheads)
 
 
 def test_dead_letter_is_told_and_retried_when_the_answer_asks():

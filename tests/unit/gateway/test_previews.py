@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fakes import FakeClock
 
 from seriesgate.adapters.preview.hard_link_shelf import HardLinkShelf
 from seriesgate.adapters.preview.worker_process import PreviewWorker
 from seriesgate.gateway import previews
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.ports import NoPreview
 from seriesgate.gateway.previews import PreviewQueue
 from seriesgate.gateway.totals import GatewayTotals
@@ -35,7 +37,15 @@ class Site:
         site: Any = self
         offload: Any = self.call
         self.queue = PreviewQueue(
-            site, HardLinkShelf(self.kept), site, site, site, offload, offload, self.totals
+            site,
+            HardLinkShelf(self.kept),
+            site,
+            site,
+            site,
+            offload,
+            offload,
+            self.totals,
+            Bulkheads(FakeClock()),
         )
 
     async def call(self, function, *args):

@@ -9,6 +9,7 @@ from tests.examples import collected, instance, report
 from tests.fakes import FakeClock, MemorySpool, inline, settle
 from tests.memory_journal import MemoryJournal
 
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.ports import JournalFull, Outcome
 from seriesgate.gateway.retention import Retention
 from seriesgate.series.delivery import Delivery, delivery_id_of
@@ -28,6 +29,7 @@ class Bench:
             self.clock,
             inline,
             inline,
+            Bulkheads(self.clock),
             keep_delivered=keep,
             remember_delivered=remember,
         )

@@ -6,6 +6,7 @@ import pytest
 from tests.fakes import FakeClock, QuietAssociation, inline
 from tests.memory_journal import MemoryJournal
 
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.ports import JournalFailed, JournalFull
 from seriesgate.gateway.sender_memory import SenderMemory
 from seriesgate.gateway.senders import Peer, SenderRegister
@@ -19,7 +20,9 @@ class Run:
     def __init__(self, journal: MemoryJournal, quiet_period: float = 1.0) -> None:
         self.clock = FakeClock()
         self.register = SenderRegister(self.clock)
-        self.memory = SenderMemory(self.register, journal, self.clock, inline, quiet_period)
+        self.memory = SenderMemory(
+            self.register, journal, self.clock, inline, quiet_period, Bulkheads(self.clock)
+        )
 
     def sees(self) -> None:
         self.register.accepted(MR1, QuietAssociation(stored=5))

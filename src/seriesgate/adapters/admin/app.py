@@ -12,10 +12,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from seriesgate.adapters.admin.guard import GuardMiddleware
-from seriesgate.adapters.admin.json_form import outbox_json, status_json
+from seriesgate.adapters.admin.json_form import aside_json, outbox_json, status_json
 from seriesgate.adapters.admin.metrics import MEDIA_TYPE, exposition
 from seriesgate.adapters.admin.problem import problem
 from seriesgate.adapters.admin.senders_json import senders_json
+from seriesgate.gateway.bulkhead import NoSuchUnit
 from seriesgate.gateway.outbox import AmbiguousDeadLetter, NoSuchDeadLetter
 from seriesgate.gateway.ports import JournalFailed, JournalFull
 
@@ -42,6 +43,9 @@ def create_admin_app(
             Route("/metrics", routes.metrics),
             Route("/status", routes.status),
             Route("/senders", routes.senders),
+            Route("/aside", routes.aside),
+            Route("/aside/retry", routes.retry_all_aside, methods=["POST"]),
+            Route("/aside/{unit_id}/retry", routes.retry_aside, methods=["POST"]),
             Route("/outbox", routes.outbox),
             Route("/outbox/retry", routes.retry_all, methods=["POST"]),
             Route("/outbox/discard", routes.discard_all, methods=["POST"]),
@@ -54,6 +58,7 @@ def create_admin_app(
                 HTTPException,
                 NoSuchDeadLetter,
                 AmbiguousDeadLetter,
+                NoSuchUnit,
                 JournalFull,
                 JournalFailed,
                 Exception,
@@ -92,6 +97,16 @@ class _Routes:
     async def outbox(self, _request: Request) -> Response:
         return JSONResponse(outbox_json(await self._administration.outbox(_MAX_OUTBOX)))
 
+    async def aside(self, _request: Request) -> Response:
+        return JSONResponse(aside_json(self._administration.aside()))
+
+    async def retry_aside(self, request: Request) -> Response:
+        unit_id = self._administration.retry_aside(request.path_params["unit_id"])
+        return JSONResponse({"count": 1, "unit_id": unit_id})
+
+    async def retry_all_aside(self, _request: Request) -> Response:
+        return JSONResponse({"count": self._administration.retry_all_aside()})
+
     async def retry(self, request: Request) -> Response:
         delivery_id = await self._administration.retry(request.path_params["delivery_id"])
         return JSONResponse({"count": 1, "delivery_id": delivery_id})
@@ -112,8 +127,8 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
         case HTTPException():
             status = HTTPStatus(error.status_code)
             return problem(status, _DETAILS.get(status, status.phrase), error.headers)
-        case NoSuchDeadLetter():
-            return problem(HTTPStatus.NOT_FOUND, "no dead letter has this id")
+        case NoSuchDeadLetter() | NoSuchUnit():
+            return problem(HTTPStatus.NOT_FOUND, _UNKNOWN[type(error)])
         case AmbiguousDeadLetter():
             return problem(HTTPStatus.CONFLICT, "several dead letters have ids like this")
         case JournalFull():
@@ -124,6 +139,10 @@ async def _answer_error(_request: Request, error: Exception) -> Response:
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the gateway's log says what failed")
 
 
+_UNKNOWN: dict[type[Exception], str] = {
+    NoSuchDeadLetter: "no dead letter has this id",
+    NoSuchUnit: "nothing that is put aside has this id alone",
+}
 _DETAILS = {
     HTTPStatus.NOT_FOUND: "there is nothing at this path",
     HTTPStatus.METHOD_NOT_ALLOWED: "this path has other methods",

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from seriesgate import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from seriesgate.gateway.administration import GatewayStatus, InstanceSum
     from seriesgate.gateway.associations import AssociationStatus
+    from seriesgate.gateway.bulkhead import UnitAside
     from seriesgate.gateway.outbox import Outbox
     from seriesgate.gateway.totals import GatewayTotals
 
@@ -44,7 +45,24 @@ def status_json(status: GatewayStatus) -> _Json:
         },
         "associations": _associations(status.associations),
         "disk": {"free_bytes": status.free_bytes, "quarantined": status.quarantined},
+        "aside": {"count": len(status.aside), "times": dict(status.put_aside)},
         "max_open_files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
+
+
+def aside_json(units: Iterable[UnitAside]) -> _Json:
+    """Return what is put aside."""
+    return {
+        "units": [
+            {
+                "unit_id": unit.unit_id,
+                "task": unit.task,
+                "reason": unit.reason,
+                "since": _moment(unit.since),
+                "times": unit.times,
+            }
+            for unit in units
+        ]
     }
 
 

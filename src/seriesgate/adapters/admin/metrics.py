@@ -46,6 +46,7 @@ class _StatusCollector(Collector):
         yield from self._collected()
         yield from self._delivered()
         yield from self._pictures()
+        yield from self._aside()
         yield from self._health()
 
     def _received(self) -> Iterator[Metric]:
@@ -155,6 +156,16 @@ class _StatusCollector(Collector):
             "oldest_pending_seconds",
             "time since the series that is owed the longest was closed; 0 when none is",
             0.0 if oldest is None else max(0.0, (status.now - oldest).total_seconds()),
+        )
+
+    def _aside(self) -> Iterator[Metric]:
+        status = self._status
+        yield _gauge("aside", "units of work that are put aside now", len(status.aside))
+        yield _counters(
+            "put_aside",
+            "units of work in which something unexpected went wrong, by task",
+            "task",
+            status.put_aside,
         )
 
     def _pictures(self) -> Iterator[Metric]:

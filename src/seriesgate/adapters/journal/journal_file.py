@@ -28,6 +28,10 @@ _WAL_PAGES = 1000
 _FOUND_DAMAGED = 0x44414D
 
 
+# What SQLite raises for a value that it does not take.
+_UNFIT_VALUE = (sqlite3.ProgrammingError, sqlite3.InterfaceError, UnicodeEncodeError)
+
+
 class JournalUnusable(CannotStart):
     """The journal cannot be opened, and putting it away would not be right."""
 
@@ -70,11 +74,18 @@ def open_journal(path: Path, *, is_expected: bool, begins_anew: bool = True) -> 
 
 
 @contextmanager
-def mapped_errors(connection: sqlite3.Connection) -> Iterator[None]:
-    """Turn the errors of SQLite, and of values that are damaged, into those of the port."""
+def mapped_errors(connection: sqlite3.Connection, *, writes: bool = False) -> Iterator[None]:
+    """Turn the errors of SQLite, and of values that are damaged, into those of the port.
+
+    A value that cannot be written says nothing about what is in the file: its error goes through.
+    """
     try:
         yield
+    except _UNFIT_VALUE:
+        raise
     except (sqlite3.Error, ValueError) as error:
+        if writes and isinstance(error, ValueError):
+            raise
         code = _code(error)
         if code == sqlite3.SQLITE_FULL:
             raise JournalFull(f"the journal cannot be written: {error}") from error

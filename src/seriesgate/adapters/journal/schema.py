@@ -73,4 +73,11 @@ MIGRATIONS = (
         quiet_period REAL NOT NULL
     ) STRICT;
     """,
+    # How often a run has died of a unit of its work.
+    """
+    CREATE TABLE death (
+        unit_id TEXT PRIMARY KEY,
+        times INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

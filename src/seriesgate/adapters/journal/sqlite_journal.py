@@ -260,6 +260,25 @@ class SqliteJournal:
             oldest_pending_at=oldest_report.ClosedAt if oldest_report else None,
         )
 
+    def count_death(self, unit_id: str) -> None:
+        """Count that a run has died of a unit of its work."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT INTO death VALUES (?, 1)"
+                " ON CONFLICT (unit_id) DO UPDATE SET times = times + 1",
+                (unit_id,),
+            )
+
+    def deaths(self) -> Mapping[str, int]:
+        """Return how often a run has died of each unit, by its id."""
+        with mapped_errors(self._connection):
+            return dict(self._connection.execute("SELECT unit_id, times FROM death").fetchall())
+
+    def forget_death(self, unit_id: str) -> None:
+        """Forget that runs have died of a unit."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM death WHERE unit_id = ?", (unit_id,))
+
     def keep_senders(self, senders: Sequence[SenderStatistics], quiet_period: float) -> None:
         """Remember these senders, in this order, instead of those that were kept before."""
         with self._transaction() as connection:
@@ -273,7 +292,7 @@ class SqliteJournal:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
-        with mapped_errors(connection):
+        with mapped_errors(connection, writes=True):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

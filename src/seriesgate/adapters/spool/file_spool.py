@@ -42,6 +42,8 @@ from seriesgate.adapters.spool.spooled_file import (
 )
 from seriesgate.adapters.spool.write_ahead_log import SEGMENT_SIZE, WriteAheadLog
 from seriesgate.adapters.state_folder import StateFolderUnusable
+from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.gateway.deaths import NO_DEATHS, WITH_CARE
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance, InstanceCopy
 
@@ -49,10 +51,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from seriesgate.adapters.spool.file_operations import FileOperations
+    from seriesgate.gateway.deaths import Deaths
     from seriesgate.gateway.ports import HeaderScanner, IncomingFile, StoreRequest
     from seriesgate.series.model import InstanceHeader
 
 _log = logging.getLogger(__name__)
+
+# What reading a file may raise, and what then becomes of it is known.
+_OF_A_FILE = (OSError, FileUnreadable, NotPart10, HeaderUnreadable)
 
 
 class Durability(StrEnum):
@@ -193,16 +199,17 @@ class FileSpool:
         """Let go of the files that are open. Nothing is to be received any more."""
         self._log.close()
 
-    def recover(self) -> Iterator[Instance]:
+    def recover(self, deaths: Deaths = NO_DEATHS) -> Iterator[Instance]:
         """Yield every instance in the spool; what is not one goes to the quarantine.
 
-        What the disk does not give back stays, for the next start. Raises SpoolUnavailable.
+        So does what earlier runs have died of. What the disk does not give back stays, for the next
+        start, and so does what cannot be read for an unexpected reason. Raises SpoolUnavailable.
         """
         quarantined = unreadable = 0
         with _mapped_errors():
             for path in self._entries():
                 try:
-                    yield self._read(path)
+                    yield self._read_again(path, deaths)
                 except FileNotFoundError:
                     continue
                 except FileUnreadable:
@@ -299,6 +306,15 @@ class FileSpool:
                     yield folder
             except FileNotFoundError:
                 continue
+
+    def _read_again(self, path: str, deaths: Deaths) -> Instance:
+        if deaths.of("reading", path) >= WITH_CARE:
+            raise NotPart10("earlier runs have died of it")
+        unit = Unit()
+        with contained(unit, _OF_A_FILE), deaths.noted("reading", path):
+            return self._read(path)
+        _log.error("a file of the spool cannot be read: %s", unit.failure)
+        raise FileUnreadable
 
     def _read(self, path: str) -> Instance:
         with judged_errors(), SpooledFile(self._files, path) as file:

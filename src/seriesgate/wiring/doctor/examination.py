@@ -10,6 +10,7 @@ from seriesgate.tls import server_context
 from seriesgate.wiring.doctor.finding import Finding, ok, problem
 from seriesgate.wiring.doctor.gateway_state import (
     GatewayState,
+    check_aside,
     check_gateway,
     check_journal,
     check_outbox,
@@ -56,6 +57,7 @@ def examine(settings: Settings, state: GatewayState) -> Iterator[Finding]:
     yield from check_state_folder(gateway, state)
     yield check_journal(state, gateway)
     yield from check_outbox(state)
+    yield from check_aside(state)
     yield from check_clock(datetime.now(UTC), watch.step(), state, answers.health.ahead)
     yield check_open_files(gateway, state)
     yield check_sqlite()

@@ -121,6 +121,21 @@ def check_outbox(state: GatewayState) -> Iterator[Finding]:
         yield ok("outbox", f"no dead letters; {outbox['pending']} series wait for the server")
 
 
+def check_aside(state: GatewayState) -> Iterator[Finding]:
+    """Check that nothing went wrong unexpectedly, as far as the gateway that runs knows."""
+    if state.status is None:
+        return
+    count = state.status["aside"]["count"]
+    if count:
+        yield problem(
+            "put aside",
+            f"units of its work in which something unexpected went wrong: {count}; `seriesgate "
+            "aside list` says what, `seriesgate aside retry` tries again; please report it",
+        )
+    else:
+        yield ok("put aside", "nothing")
+
+
 def check_settings_in_use(state: GatewayState, settings: GatewaySettings) -> Iterator[Finding]:
     """Check that the gateway that runs has the quiet period that is set."""
     if state.is_running and state.senders is not None:

@@ -1,0 +1,89 @@
+"""What the files of a closing series say: which are whole, and what the report tells of them."""
+
+from __future__ import annotations
+
+import logging
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.gateway.deaths import WITH_CARE
+from seriesgate.gateway.ports import SeriesUnreadable, SpoolUnavailable
+from seriesgate.series.description import SeriesDescription
+
+if TYPE_CHECKING:
+    from seriesgate.gateway.deaths import Deaths
+    from seriesgate.gateway.ports import DescriptionReader, InstanceSpool
+    from seriesgate.gateway.totals import GatewayTotals
+    from seriesgate.series.model import CollectedSeries, InstanceCopy
+
+_log = logging.getLogger(__name__)
+
+CLOSING = "closing of a series"
+"""What a unit of this work is called, here and where a closing is put aside."""
+
+# How many instances are tried for one that can be described.
+_MAX_SAMPLES = 3
+
+
+class SeriesReader:
+    """Reads the files of series that close. Blocks; for one thread at a time.
+
+    Of what earlier runs have died of (`deaths`), no file is opened.
+    """
+
+    def __init__(
+        self,
+        spool: InstanceSpool,
+        read_description: DescriptionReader,
+        deaths: Deaths,
+        totals: GatewayTotals,
+    ) -> None:
+        self._spool = spool
+        self._read_description = read_description
+        self._deaths = deaths
+        self._totals = totals
+
+    def checked(self, collected: CollectedSeries) -> CollectedSeries:
+        """Read again what an earlier run stored: the disk may have lost it in between."""
+        uid = collected.series_instance_uid
+        if self._is_dangerous(uid):
+            return collected
+        with self._deaths.noted(CLOSING, uid):
+            damaged = frozenset(
+                copy for copy in collected.recovered_copies if self._spool.is_damaged(uid, copy)
+            )
+        if damaged:
+            self._totals.instances_damaged += len(damaged)
+            _log.error("%d instances of a series are damaged and not counted", len(damaged))
+        return collected.without(damaged)
+
+    def describe(self, collected: CollectedSeries, known: SeriesDescription) -> SeriesDescription:
+        """Read one instance; if none can be read, what was known before still holds."""
+        uid = collected.series_instance_uid
+        problem = "its files are not in the spool"
+        if self._is_dangerous(uid):
+            problem = "earlier runs have died of reading it"
+        else:
+            for copy in islice(sorted(collected.copies), _MAX_SAMPLES):
+                with self._deaths.noted(CLOSING, uid):
+                    description = self._read(uid, copy)
+                if isinstance(description, SeriesDescription):
+                    return description
+                problem = description
+        if known == SeriesDescription():
+            _log.error("a closed series is reported without its description: %s", problem)
+        return known
+
+    def _read(self, uid: str, copy: InstanceCopy) -> SeriesDescription | str:
+        """Return what one instance says, or why it can't be read."""
+        unit = Unit()
+        try:
+            with contained(unit, (SeriesUnreadable, SpoolUnavailable)):
+                return self._read_description(self._spool.path_of(uid, copy))
+        except SeriesUnreadable as error:
+            return str(error)
+        return unit.failure
+
+    def _is_dangerous(self, uid: str) -> bool:
+        return self._deaths.of(CLOSING, uid) >= WITH_CARE

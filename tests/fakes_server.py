@@ -7,16 +7,18 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from seriesgate.series.report import Series
 from seriesgate.server.access.tokens import Grant, TokenNameTaken, TokenRecord
 from seriesgate.server.registry.gateways import (
     MOST_GATEWAYS,
     GatewayRecord,
-    TooManyGateways,
+    owner_of,
     still_wanted,
+    who_must_go,
     with_retry,
 )
 from seriesgate.server.registry.keys import key, search_text
-from seriesgate.server.registry.merge import canonical_json, merge
+from seriesgate.server.registry.merge import canonical_json, merge, repaired
 from seriesgate.server.registry.query import (
     NEWEST_FIRST,
     Attribute,
@@ -45,11 +47,10 @@ from seriesgate.server.registry.store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from seriesgate.series.heartbeat import Heartbeat
-    from seriesgate.series.report import Series
     from seriesgate.server.access.sessions import Session
     from seriesgate.server.registry.preview import Preview
     from seriesgate.server.registry.query import Condition, Order, SeriesFilter
@@ -65,20 +66,39 @@ class MemorySeriesStore:
         self._rows: dict[str, StoredSeries] = {}
         self._changes: list[Change] = []
         self._history: dict[str, dict[str, AcceptedReport]] = {}
+        self._withdrawn: set[str] = set()
         self._previews: dict[str, Preview] = {}
 
     async def register(self, report: Series, idempotency_key: str | None = None) -> Registration:
         await self.check()
         now = self._clock()
-        registration = merge(self._rows.get(report.SeriesInstanceUID), report, now)
-        self._rows[report.SeriesInstanceUID] = registration.series
-        if registration.outcome is not Outcome.UNCHANGED:
-            number = len(self._changes) + 1
-            self._changes.append(Change(number, registration.outcome, registration.series))
+        known = self._rows.get(report.SeriesInstanceUID)
+        if known is not None and canonical_json(report) in self._withdrawn:
+            return Registration(known, Outcome.UNCHANGED)
+        registration = merge(known, report, now)
+        self._keep(registration)
         text = canonical_json(report)
         entries = self._history.setdefault(report.SeriesInstanceUID, {})
         entries.setdefault(text, AcceptedReport(text, now, idempotency_key))
         return registration
+
+    def _keep(self, registration: Registration) -> None:
+        self._rows[registration.series.SeriesInstanceUID] = registration.series
+        if registration.outcome is not Outcome.UNCHANGED:
+            number = len(self._changes) + 1
+            self._changes.append(Change(number, registration.outcome, registration.series))
+
+    async def repair(self, series_instance_uid: str, at_most: int | None) -> Registration | None:
+        await self.check()
+        known = self._rows.get(series_instance_uid)
+        if known is None:
+            return None
+        texts = self._history[series_instance_uid].keys() - self._withdrawn
+        reports = {text: Series.model_validate_json(text) for text in texts}
+        done = repaired(known, reports, at_most, self._clock())
+        self._withdrawn.update(done.withdrawn)
+        self._keep(done.registration)
+        return done.registration
 
     async def get(self, series_instance_uid: str) -> StoredSeries | None:
         await self.check()
@@ -128,7 +148,7 @@ class MemorySeriesStore:
             row = change.series
             minute = row.UpdatedAt.replace(second=0, microsecond=0)
             series, instances = counts.get(minute, (0, 0))
-            added = row.InstancesInSeries - known[row.SeriesInstanceUID]
+            added = max(0, row.InstancesInSeries - known[row.SeriesInstanceUID])
             is_new = change.outcome is Outcome.CREATED
             counts[minute] = (series + is_new, instances + added)
             known[row.SeriesInstanceUID] = row.InstancesInSeries
@@ -277,13 +297,28 @@ class MemoryGatewayStore:
     def __init__(self) -> None:
         self._records: dict[str, GatewayRecord] = {}
 
-    async def beat(self, name: str, heartbeat: Heartbeat, now: datetime) -> tuple[str, ...]:
+    async def beat(
+        self,
+        name: str,
+        heartbeat: Heartbeat,
+        now: datetime,
+        token: str | None = None,
+        valid: Collection[str] = (),
+    ) -> tuple[str, ...]:
         known = self._records.get(name)
+        owner = owner_of(known.token if known else None, token, valid)
         if known is None and len(self._records) >= MOST_GATEWAYS:
-            raise TooManyGateways
+            every = [(each.name, each.token, each.last_seen_at) for each in self._records.values()]
+            del self._records[who_must_go(every, token)]
         retries = still_wanted(known.retries if known else {}, heartbeat)
-        self._records[name] = GatewayRecord(name, now, heartbeat, retries)
+        self._records[name] = GatewayRecord(name, now, heartbeat, retries, owner)
         return tuple(retries)
+
+    async def allow(self, name: str, token: str) -> bool:
+        known = self._records.get(name)
+        if known is not None:
+            self._records[name] = replace(known, token=token)
+        return known is not None
 
     async def records(self) -> list[GatewayRecord]:
         return [self._records[name] for name in sorted(self._records)]

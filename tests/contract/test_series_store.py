@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from asyncio import run
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from seriesgate.series.report import Series
 from seriesgate.server.registry.merge import canonical_json
 from seriesgate.server.registry.query import Attribute, OneOf, SeriesFilter
 from seriesgate.server.registry.store import (
+    NoOtherReport,
     Outcome,
     SeriesContradiction,
     SeriesStore,
@@ -334,3 +335,53 @@ def test_closed_store_is_unavailable(store):
         with pytest.raises(StoreUnavailable):
             run(call)
     run(store.close())
+
+
+FROZEN = 2**31 - 1
+
+
+def test_repaired_series_is_what_its_other_reports_say(store):
+    true = report(InstancesInSeries=5, PatientName="True^Jane")
+    run(store.register(true))
+    run(store.register(report(InstancesInSeries=FROZEN, PatientName="False^Jane", Modality="XX")))
+    run(store.register(report(InstancesInSeries=7, PatientName="True^Jane")))
+    before = run(store.minutes(START - timedelta(days=1), START + timedelta(days=1)))
+    repaired = run(store.repair("1.2", None))
+    assert repaired.outcome is Outcome.UPDATED
+    row = run(store.get("1.2"))
+    assert row == repaired.series
+    assert (row.InstancesInSeries, row.PatientName, row.Modality) == (7, "True^Jane", "")
+    assert run(store.totals()).Instances == 7
+    after = run(store.minutes(START - timedelta(days=1), START + timedelta(days=1)))
+    assert sum(each.Instances for each in after) == sum(each.Instances for each in before)
+    assert all(each.Instances >= 0 for each in after)
+    (*_, change) = run(store.changes(0, limit=10))
+    assert (change.outcome, change.series) == (Outcome.UPDATED, row)
+    assert run(store.page(wanted(Modality="XX"), limit=9)).series == []
+    assert len(run(store.history("1.2", limit=9))) == 3
+
+
+def test_withdrawn_report_changes_nothing_when_it_comes_again(store):
+    false = report(InstancesInSeries=FROZEN)
+    run(store.register(report(InstancesInSeries=5)))
+    run(store.register(false))
+    row = run(store.repair("1.2", None)).series
+    again = run(store.register(false))
+    assert (again.outcome, again.series) == (Outcome.UNCHANGED, row)
+    assert run(store.get("1.2")) == row
+    assert run(store.register(report(InstancesInSeries=6))).outcome is Outcome.UPDATED
+
+
+def test_repair_withdraws_all_reports_over_a_number(store):
+    for number in (5, FROZEN - 2, FROZEN - 1, FROZEN):
+        run(store.register(report(InstancesInSeries=number)))
+    assert run(store.repair("1.2", 1000)).series.InstancesInSeries == 5
+    assert run(store.repair("1.2", 1000)).outcome is Outcome.UNCHANGED
+
+
+def test_series_that_has_no_other_report_is_not_repaired(store):
+    assert run(store.repair("1.2", None)) is None
+    run(store.register(report(InstancesInSeries=FROZEN)))
+    with pytest.raises(NoOtherReport):
+        run(store.repair("1.2", None))
+    assert run(store.get("1.2")).InstancesInSeries == FROZEN

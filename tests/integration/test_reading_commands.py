@@ -155,3 +155,14 @@ def test_narrow_terminal_has_fewer_columns(server, call, monkeypatch, width, col
     if width >= 40:
         assert lines[0].split() == columns
     assert (uid in lines[1]) == ("series" in columns)
+
+
+def test_series_is_repaired_by_command(server, call):
+    for instances in (5, 2**31 - 1):
+        server.register(SeriesInstanceUID="9.9", InstancesInSeries=instances)
+    assert call("series", "repair", "9.9") == "the series has 5 instances now\n"
+    assert "no other report" in call("series", "repair", "9.9", expect=1)
+    assert "no series with this SeriesInstanceUID" in call("series", "repair", "9.8", expect=1)
+    server.register(SeriesInstanceUID="9.9", InstancesInSeries=2**31 - 1)
+    assert server.client.get("/series/9.9").json()["InstancesInSeries"] == 5
+    assert call("series", "repair", "9.9", "--at-most", "7") == "the series has 5 instances now\n"

@@ -21,6 +21,8 @@ REQUESTS = {
     ("GET", "/series/1.2"): Scope.READ,
     ("GET", "/series/1.2/preview"): Scope.READ,
     ("PUT", "/series/1.2/preview"): Scope.REGISTER,
+    ("POST", "/series/1.2/repair"): Scope.ADMIN,
+    ("PUT", "/gateways/north/token"): Scope.ADMIN,
     ("GET", "/tokens"): Scope.ADMIN,
     ("POST", "/tokens"): Scope.ADMIN,
     ("DELETE", "/tokens/none"): Scope.ADMIN,
@@ -253,6 +255,8 @@ def test_description_says_what_each_route_needs(client):
         path = {
             "/series/1.2": "/series/{SeriesInstanceUID}",
             "/series/1.2/preview": "/series/{SeriesInstanceUID}/preview",
+            "/series/1.2/repair": "/series/{SeriesInstanceUID}/repair",
+            "/gateways/north/token": "/gateways/{name}/token",
             "/tokens/none": "/tokens/{name}",
         }
         operation = paths[path.get(url, url)][method.lower()]

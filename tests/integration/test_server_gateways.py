@@ -66,3 +66,62 @@ def test_each_thing_needs_its_scope():
         assert_problem(client.request("POST", url), 403)
         ours = {"X-Requested-With": "seriesgate"}
         assert client.request("POST", url, headers=ours).status_code == 202
+
+
+def bearer(name):
+    return {"Authorization": f"Bearer t-{name}"}
+
+
+@pytest.fixture
+def several():
+    """A server with tokens of two gateways and of an administrator."""
+    scopes = {"admin": Scope.ADMIN, "one": Scope.REGISTER, "other": Scope.REGISTER}
+    grants = [
+        Grant(name, token_digest(f"t-{name}"), frozenset({scope})) for name, scope in scopes.items()
+    ]
+    with AppClient(fixed=grants) as client:
+        yield client
+
+
+def test_name_of_a_gateway_can_be_used_with_its_token_alone_until_it_is_allowed(several):
+    assert beat(several, headers=bearer("one")).status_code == 200
+    refused = beat(several, headers=bearer("other"))
+    assert_problem(refused, 409)
+    assert "seriesgate token allow" in refused.json()["detail"]
+    url = "/gateways/north/token"
+    assert_problem(
+        several.request("PUT", url, json={"token": "other"}, headers=bearer("other")), 403
+    )
+    for body, status in (({"token": "none"}, 422), ({}, 422), ({"token": "a b"}, 422)):
+        answer = several.request("PUT", url, json=body, headers=bearer("admin"))
+        assert_problem(answer, status, "token")
+    allowed = several.request("PUT", url, json={"token": "other"}, headers=bearer("admin"))
+    assert allowed.json()["Token"] == "other"
+    assert beat(several, headers=bearer("other")).status_code == 200
+    assert_problem(beat(several, headers=bearer("one")), 409)
+    unknown = "/gateways/nobody/token"
+    answer = several.request("PUT", unknown, json={"token": "one"}, headers=bearer("admin"))
+    assert_problem(answer, 404)
+
+
+def test_administrator_takes_a_name_over_and_a_revoked_token_keeps_nobody_out(several):
+    beat(several, headers=bearer("one"))
+    assert beat(several, headers=bearer("admin")).status_code == 200
+    assert several.get("/gateways/north", headers=bearer("admin")).json()["Token"] == "admin"
+    wanted = {"name": "old", "scopes": ["register"]}
+    made = several.request("POST", "/tokens", json=wanted, headers=bearer("admin")).json()
+    old = {"Authorization": f"Bearer {made['token']}"}
+    assert beat(several, "south", headers=old).status_code == 200
+    assert_problem(beat(several, "south", headers=bearer("one")), 409)
+    several.request("DELETE", "/tokens/old", headers=bearer("admin"))
+    assert beat(several, "south", headers=bearer("one")).status_code == 200
+
+
+def test_invented_gateways_keep_no_real_one_off_the_page(several):
+    assert beat(several, "real", headers=bearer("one")).status_code == 200
+    for number in range(600):
+        assert beat(several, f"invented-{number}", headers=bearer("other")).status_code == 200
+    assert beat(several, "late", headers=bearer("one")).status_code == 200
+    known = several.get("/gateways", headers=bearer("admin")).json()["gateways"]
+    assert len(known) == 500
+    assert {"real", "late"} <= {each["Name"] for each in known}

@@ -88,3 +88,9 @@ def test_server_that_others_can_reach_needs_a_token_to_start(tmp_path):
         server.wait_for("listens")
     finally:
         server.stop()
+
+
+def test_gateway_is_allowed_to_come_with_a_token_that_there_is():
+    token("create", "ward-3", "--scope", "register")
+    assert "no such token" in token("allow", "ward-4", "north", expect=1).output
+    assert "no gateway of this name" in token("allow", "ward-3", "north", expect=1).output

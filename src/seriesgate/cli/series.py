@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
+from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -110,6 +111,34 @@ def list_series(
     for row in rows:
         table.add_row(*(Text(_shown(row, column.field)) for column in columns))
     console.print(table)
+
+
+@app.command()
+def repair(
+    series_instance_uid: Annotated[str, typer.Argument(help="SeriesInstanceUID of the series.")],
+    config: ConfigFile = None,
+    server_url: ServerUrl = None,
+    token: Token = None,
+    at_most: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Withdraw the reports of more instances than this; without it, those of as many "
+            "as the series has now.",
+        ),
+    ] = None,
+) -> None:
+    """Withdraw reports that count too many instances. The series is what its other reports say.
+
+    The token must allow `admin`.
+
+    Example: seriesgate series repair 1.2.840.113619.2.1 --at-most 5000
+    """
+    settings = settings_or_exit(config, gateway__server_url=server_url).gateway
+    path = f"/series/{quote(series_instance_uid, safe='')}/repair"
+    query = {} if at_most is None else {"at_most": at_most}
+    row = ServerApi(settings, token).request("POST", path, params=query)
+    typer.echo(f"the series has {row.get('InstancesInSeries')} instances now")
 
 
 def _fitting(rows: list[dict[str, Any]], width: int) -> list[_Column]:

@@ -63,6 +63,24 @@ def revoke(
     typer.echo(f"{name} is revoked")
 
 
+@app.command()
+def allow(
+    name: Annotated[str, typer.Argument(help="The token's name.")],
+    gateway: Annotated[str, typer.Argument(help="The gateway's name.")],
+    config: ConfigFile = None,
+    database_url: DatabaseUrl = None,
+    server_url: ServerUrl = None,
+    token: Token = None,
+) -> None:
+    """Let a gateway come with this token. The server refuses its name with any but its first one.
+
+    Example: seriesgate token allow ward-4 north-clinic
+    """
+    path = f"/gateways/{quote(gateway, safe='')}/token"
+    _request((config, database_url, server_url, token), "PUT", path, json={"token": name})
+    typer.echo(f"{gateway} comes with the token {name}")
+
+
 @app.command("list")
 def list_tokens(
     config: ConfigFile = None,

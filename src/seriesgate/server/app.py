@@ -21,6 +21,7 @@ from seriesgate.server.routes import (
     health,
     preview,
     qido,
+    repair,
     series,
     session,
     summaries,
@@ -51,6 +52,7 @@ _ROUTERS = (
     series.registration_router,
     # Before the series: a SeriesInstanceUID may have a slash, as that of a peer may be anything.
     preview.router,
+    repair.router,
     series.router,
     summaries.router,
     events.router,

@@ -201,7 +201,7 @@ def test_error_of_the_driver_is_raised_as_sqlalchemy_would(engine):
         add_report = Prepared(insert(series_reports), series_reports.columns.keys())
         entry = {"SeriesInstanceUID": "1.2", "Digest": "d", "ReceivedAt": START, "Report": SECRET}
         with pytest.raises(IntegrityError) as twice:
-            add_report.run(connection, *[entry | {"IdempotencyKey": None}] * 2)
+            add_report.run(connection, *[entry | {"IdempotencyKey": None, "WithdrawnAt": None}] * 2)
     assert SECRET not in str(twice.value)
     engine.dispose()
 

@@ -71,6 +71,11 @@ class Authentication:
         """Whether nobody needs a token, as far as is known from the latest request."""
         return not self._required
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the tokens that are valid, as far as is known from the latest request."""
+        return frozenset(grant.name for grant in self._grants)
+
     async def is_possible(self) -> bool:
         """Return whether there is any token that works."""
         await self._refresh()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seriesgate.series.report import Series
 from seriesgate.server.registry.store import (
+    NoOtherReport,
     Outcome,
     Registration,
     SeriesContradiction,
@@ -13,6 +15,7 @@ from seriesgate.server.registry.store import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 _REPORTED = set(Series.model_fields)
@@ -42,6 +45,38 @@ def merge(kept: StoredSeries | None, report: Series, received_at: datetime) -> R
         return Registration(kept, Outcome.UNCHANGED)
     row = _row(report, kept.ReceivedAt, received_at, has_preview=kept.HasPreview)
     return Registration(row, Outcome.UPDATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What is to be done: the row, of the report `digest`, and which reports are withdrawn."""
+
+    registration: Registration
+    digest: str
+    withdrawn: tuple[str, ...]
+
+
+def repaired(
+    kept: StoredSeries, reports: Mapping[str, Series], at_most: int | None, now: datetime
+) -> Repair:
+    """Decide what the row of a series is without reports that count too many instances.
+
+    Too many is more than `at_most`, or by default as many as the row `kept`. Of the other
+    `reports`, by their digests, the row is the one that it would be had they alone come. Raises
+    NoOtherReport.
+    """
+    most = kept.InstancesInSeries - 1 if at_most is None else at_most
+    left = {key: each for key, each in reports.items() if each.InstancesInSeries <= most}
+    if not left:
+        raise NoOtherReport
+    digest = max(left, key=lambda each: _rank(left[each]))
+    row = _row(left[digest], kept.ReceivedAt, now, has_preview=kept.HasPreview)
+    withdrawn = tuple(sorted(reports.keys() - left.keys()))
+    is_same = canonical_json(row) == canonical_json(kept)
+    registration = (
+        Registration(kept, Outcome.UNCHANGED) if is_same else Registration(row, Outcome.UPDATED)
+    )
+    return Repair(registration, digest, withdrawn)
 
 
 def canonical_json(report: Series) -> str:

@@ -157,6 +157,10 @@ class SeriesContradiction(Exception):
         self.field = field
 
 
+class NoOtherReport(Exception):
+    """A series can't be repaired: all of its reports would have to be withdrawn."""
+
+
 class StoreUnavailable(Exception):
     """The database can't be used now (locked, full, restarting, overloaded). Try again later."""
 
@@ -186,6 +190,14 @@ class SeriesStore(Protocol):
         repeats (see `merge` for the rule). Reports that are equal are one history entry, with the
         idempotency key of the first. Raises `SeriesContradiction` for another study or patient
         than the row has; such a report leaves no trace.
+        """
+        ...
+
+    async def repair(self, series_instance_uid: str, at_most: int | None) -> Registration | None:
+        """Withdraw reports of a series, and give its row without them; None if it is not known.
+
+        Which ones, see `repaired`. They stay in the history, and change nothing when they come
+        again. Raises NoOtherReport.
         """
         ...
 

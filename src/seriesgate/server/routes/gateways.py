@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from seriesgate.series.heartbeat import (
     DELIVERY_ID_PATTERN,
@@ -15,18 +15,20 @@ from seriesgate.series.heartbeat import (
     Heartbeat,
     HeartbeatAnswer,
 )
-from seriesgate.server.access.tokens import Scope
-from seriesgate.server.http.problem import ProblemError
+from seriesgate.server.access.tokens import NAME_PATTERN, Grant, Scope
+from seriesgate.server.http.problem import FieldError, ProblemError
 from seriesgate.server.registry.gateways import (
-    MOST_GATEWAYS,
+    GatewayNameTaken,
     GatewayRecord,
     GatewayStore,
-    TooManyGateways,
 )
 from seriesgate.server.routes.access import requires
 from seriesgate.server.routes.answers import json_answer
 from seriesgate.server.routes.openapi import operation_id, problems
 from seriesgate.server.routes.store import Clock
+
+if TYPE_CHECKING:
+    from seriesgate.server.access.authentication import Authentication
 
 router = APIRouter(tags=["gateways"], generate_unique_id_function=operation_id)
 
@@ -46,10 +48,19 @@ class KnownGateway(Heartbeat):
     Name: str
     LastSeenAt: AwareDatetime
     IsQuiet: bool = Field(description="whether nothing was heard for three of its periods")
+    Token: str | None = Field(description="name of the token that its heartbeats come with")
     LateArrivalRate: float = Field(description="SeriesReopened / SeriesClosed")
     DeadLetterList: Sequence[KnownDeadLetter] = Field(  # type: ignore[assignment]
         description="the oldest of them, 50 at most"
     )
+
+
+class AllowedToken(BaseModel):
+    """Which token a gateway may come with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: str = Field(pattern=NAME_PATTERN, description="its name", examples=["ward-3"])
 
 
 class GatewayList(BaseModel):
@@ -61,19 +72,47 @@ class GatewayList(BaseModel):
 @router.post(
     "/gateways/{name:path}/heartbeat",
     response_model=HeartbeatAnswer,
-    responses=problems(HTTPStatus.INSUFFICIENT_STORAGE),
+    responses=problems(HTTPStatus.CONFLICT),
     dependencies=[requires(Scope.REGISTER)],
 )
 async def take_heartbeat(
     name: GatewayName, heartbeat: Heartbeat, request: Request, clock: Clock
 ) -> Response:
-    """Take a gateway's heartbeat; the answer has the dead letters that it shall retry."""
+    """Take a gateway's heartbeat; the answer has the dead letters that it shall retry.
+
+    A name that comes with one token is refused (409) with another, while the first is valid, until
+    an administrator allows it. Of too many gateways, the token with the most loses one.
+    """
+    grant: Grant | None = request.state.grant
+    token = grant.name if grant else None
+    # An administrator takes a name over.
+    valid = _tokens(request) if grant and not grant.allows(Scope.ADMIN) else ()
     try:
-        retries = await _store(request).beat(name, heartbeat, clock())
-    except TooManyGateways:
-        detail = f"there are {MOST_GATEWAYS} gateways: have one forgotten (DELETE /gateways/NAME)"
-        raise ProblemError(HTTPStatus.INSUFFICIENT_STORAGE, detail) from None
+        retries = await _store(request).beat(name, heartbeat, clock(), token, valid)
+    except GatewayNameTaken:
+        detail = "a gateway of this name comes with another token; if this is the same gateway, "
+        detail += "revoke that token, or allow this one: seriesgate token allow"
+        raise ProblemError(HTTPStatus.CONFLICT, detail) from None
     return json_answer(HeartbeatAnswer(RetryDeadLetters=retries))
+
+
+@router.put(
+    "/gateways/{name:path}/token",
+    response_model=KnownGateway,
+    responses=problems(HTTPStatus.NOT_FOUND),
+    dependencies=[requires(Scope.ADMIN)],
+)
+async def allow_token(
+    name: GatewayName, allowed: AllowedToken, request: Request, clock: Clock
+) -> Response:
+    """Let a gateway's name come with this token, and no other."""
+    if allowed.token not in _tokens(request):
+        unknown = FieldError(field="token", message="Is not the name of a valid token")
+        detail = "there is no such token"
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail, [unknown])
+    if not await _store(request).allow(name, allowed.token):
+        raise ProblemError(HTTPStatus.NOT_FOUND, "there is no gateway of this name")
+    return json_answer(await _known(name, request, clock))
 
 
 @router.post(
@@ -143,9 +182,15 @@ def _gateway(record: GatewayRecord, is_quiet: bool) -> KnownGateway:
         Name=record.name,
         LastSeenAt=record.last_seen_at,
         IsQuiet=is_quiet,
+        Token=record.token,
         LateArrivalRate=record.late_arrival_ratio,
         DeadLetterList=letters,
     )
+
+
+def _tokens(request: Request) -> frozenset[str]:
+    authentication: Authentication = request.app.state.authentication
+    return authentication.names
 
 
 def _store(request: Request) -> GatewayStore:

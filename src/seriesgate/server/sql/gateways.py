@@ -11,13 +11,15 @@ from seriesgate.series.heartbeat import Heartbeat
 from seriesgate.server.registry.gateways import (
     MOST_GATEWAYS,
     GatewayRecord,
-    TooManyGateways,
+    owner_of,
     still_wanted,
+    who_must_go,
     with_retry,
 )
 from seriesgate.server.sql.tables import gateways
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from sqlalchemy import Connection, Row
@@ -31,11 +33,20 @@ class SqlGatewayStore:
     def __init__(self, database: SqlDatabase[Any, Any]) -> None:
         self._database = database
 
-    async def beat(self, name: str, heartbeat: Heartbeat, now: datetime) -> tuple[str, ...]:
+    async def beat(
+        self,
+        name: str,
+        heartbeat: Heartbeat,
+        now: datetime,
+        token: str | None = None,
+        valid: Collection[str] = (),
+    ) -> tuple[str, ...]:
         """See `GatewayStore.beat`."""
 
         def work(connection: Connection) -> tuple[str, ...]:
-            return _beat(connection, name, heartbeat, now)
+            known = _find(connection, name, for_update=True)
+            owner = owner_of(known.token if known else None, token, valid)
+            return _beat(connection, GatewayRecord(name, now, heartbeat, {}, owner), known)
 
         try:
             return await self._database.write(work)
@@ -56,26 +67,40 @@ class SqlGatewayStore:
             lambda connection: _ask_retry(connection, name, delivery_id)
         )
 
+    async def allow(self, name: str, token: str) -> bool:
+        """See `GatewayStore.allow`."""
+        statement = update(gateways).where(gateways.c.Name == name).values(Token=token)
+        done = await self._database.write(lambda connection: connection.execute(statement))
+        return bool(done.rowcount)
+
     async def forget(self, name: str) -> bool:
         """See `GatewayStore.forget`."""
         return await self._database.write(lambda connection: _forget(connection, name))
 
 
 def _beat(
-    connection: Connection, name: str, heartbeat: Heartbeat, now: datetime
+    connection: Connection, record: GatewayRecord, known: GatewayRecord | None
 ) -> tuple[str, ...]:
-    known = _find(connection, name, for_update=True)
-    retries = still_wanted(known.retries if known else {}, heartbeat)
-    row = {"LastSeenAt": now, "Heartbeat": heartbeat.model_dump_json(), "Retries": retries}
+    retries = still_wanted(known.retries if known else {}, record.heartbeat)
+    row = {
+        "LastSeenAt": record.last_seen_at,
+        "Heartbeat": record.heartbeat.model_dump_json(),
+        "Retries": retries,
+        "Token": record.token,
+    }
     if known is not None:
-        connection.execute(update(gateways).where(gateways.c.Name == name).values(row))
-    elif (
-        connection.execute(select(func.count()).select_from(gateways)).scalar_one() >= MOST_GATEWAYS
-    ):
-        raise TooManyGateways
+        connection.execute(update(gateways).where(gateways.c.Name == record.name).values(row))
     else:
-        connection.execute(insert(gateways), {"Name": name, **row})
+        _make_room(connection, record.token)
+        connection.execute(insert(gateways), {"Name": record.name, **row})
     return tuple(retries)
+
+
+def _make_room(connection: Connection, token: str | None) -> None:
+    columns = gateways.c
+    if connection.execute(select(func.count()).select_from(gateways)).scalar_one() >= MOST_GATEWAYS:
+        rows = connection.execute(select(columns.Name, columns.Token, columns.LastSeenAt))
+        _forget(connection, who_must_go([tuple(row) for row in rows], token))
 
 
 def _select(connection: Connection) -> list[GatewayRecord]:
@@ -106,4 +131,4 @@ def _forget(connection: Connection, name: str) -> bool:
 
 def _record(row: Row[Any]) -> GatewayRecord:
     heartbeat = Heartbeat.model_validate_json(row.Heartbeat)
-    return GatewayRecord(row.Name, row.LastSeenAt, heartbeat, row.Retries)
+    return GatewayRecord(row.Name, row.LastSeenAt, heartbeat, row.Retries, row.Token)

@@ -209,7 +209,7 @@ def _count_minutes(connection: Connection, changes: Sequence[RowChange]) -> None
     for change in changes:
         minute = change.row.UpdatedAt.replace(second=0, microsecond=0)
         series[minute] += change.before is None
-        instances[minute] += change.added_instances
+        instances[minute] += max(0, change.added_instances)  # a repair takes away what never came
     counts = (
         {"Minute": minute, "Series": series[minute], "Instances": instances[minute]}
         for minute in sorted(instances)

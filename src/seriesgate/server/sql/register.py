@@ -36,7 +36,7 @@ _SELECT_ROWS = (
     .order_by(series_data.c.SeriesInstanceUID)
     .with_for_update()
 )
-_SELECT_DIGESTS = select(series_reports.c.Digest).where(
+_SELECT_DIGESTS = select(series_reports.c.Digest, series_reports.c.WithdrawnAt).where(
     series_reports.c.SeriesInstanceUID.in_(bindparam("series", expanding=True)),
     series_reports.c.Digest.in_(bindparam("digests", expanding=True)),
 )
@@ -67,25 +67,31 @@ def register_group(
     totals = lock_totals(connection)
     known = _rows(connection, {posted.report.SeriesInstanceUID for posted in group})
     rows = dict(known)
+    history = [_history_entry(posted) for posted in group]
+    kept = _kept_reports(connection, known, history)
     entries: dict[str, dict[str, Any]] = {}
     changes: list[RowChange] = []
     answers: list[Registration | SeriesContradiction] = []
-    for posted in group:
+    for posted, entry in zip(group, history, strict=True):
         series_instance_uid = posted.report.SeriesInstanceUID
         before = rows.get(series_instance_uid)
+        if before is not None and kept.get(entry["Digest"]) is not None:  # it was withdrawn
+            answers.append(Registration(before, Outcome.UNCHANGED))
+            continue
         try:
             registration = merge(before, posted.report, posted.received_at)
         except SeriesContradiction as contradiction:
             answers.append(contradiction)
             continue
         answers.append(registration)
-        entry = _history_entry(posted)
-        entries.setdefault(entry["Digest"], entry)
+        if entry["Digest"] not in kept:
+            entries.setdefault(entry["Digest"], entry)
         if registration.outcome is not Outcome.UNCHANGED:
             rows[series_instance_uid] = registration.series
             changes.append(RowChange(before, registration, entry["Digest"]))
     _write_rows(connection, known, rows)
-    _write_history(connection, known, entries)
+    if entries:
+        _INSERT_REPORT.run(connection, *(entries[digest] for digest in sorted(entries)))
     record_changes(connection, totals, changes)
     return answers
 
@@ -118,15 +124,16 @@ def _history_entry(posted: PostedReport) -> dict[str, Any]:
         "ReceivedAt": posted.received_at,
         "IdempotencyKey": posted.idempotency_key,
         "Report": text,
+        "WithdrawnAt": None,
     }
 
 
-def _write_history(
-    connection: Connection, known: Collection[str], entries: dict[str, dict[str, Any]]
-) -> None:
-    if known:  # a series without a row has no history either
-        parameters = {"series": list(known), "digests": list(entries)}
-        for digest in connection.scalars(_SELECT_DIGESTS, parameters).all():
-            del entries[digest]
-    if entries:
-        _INSERT_REPORT.run(connection, *(entries[digest] for digest in sorted(entries)))
+def _kept_reports(
+    connection: Connection, known: Collection[str], history: Sequence[dict[str, Any]]
+) -> dict[str, datetime | None]:
+    """Give which of the reports are in the history, by their digests, and when withdrawn."""
+    if not known:  # a series without a row has no history either
+        return {}
+    digests = [entry["Digest"] for entry in history]
+    found = connection.execute(_SELECT_DIGESTS, {"series": list(known), "digests": digests})
+    return {row.Digest: row.WithdrawnAt for row in found}

@@ -21,6 +21,7 @@ from seriesgate.server.sql.read import (
     read_totals,
 )
 from seriesgate.server.sql.register import PostedReport
+from seriesgate.server.sql.repair import repair
 from seriesgate.server.sql.schema import is_current
 from seriesgate.server.sql.search_bounds import DEFAULT_BOUNDS
 
@@ -68,6 +69,13 @@ class SqlSeriesStore:
         """See `SeriesStore.register`. Reports that wait are committed in one transaction."""
         posted = PostedReport(report, idempotency_key, self.clock())
         return await self.database.write_with_others(posted)
+
+    async def repair(self, series_instance_uid: str, at_most: int | None) -> Registration | None:
+        """See `SeriesStore.repair`."""
+        now = self.clock()
+        return await self.database.write(
+            lambda connection: repair(connection, series_instance_uid, at_most, now)
+        )
 
     async def get(self, series_instance_uid: str) -> StoredSeries | None:
         """See `SeriesStore.get`."""

@@ -75,6 +75,8 @@ series_reports = Table(
     Column("ReceivedAt", UtcDateTime, nullable=False),
     Column("IdempotencyKey", BinaryText),
     Column("Report", BinaryText, nullable=False),
+    # When the series was repaired without it (see `sql.repair`): it is never the row again.
+    Column("WithdrawnAt", UtcDateTime),
 )
 
 tokens = Table(
@@ -107,6 +109,8 @@ gateways = Table(
     Column("Heartbeat", BinaryText, nullable=False),
     # The dead letters to be retried: since when each was dead when that was asked for, by its id.
     Column("Retries", JSON, nullable=False),
+    # The name of the token that its heartbeats come with; NULL where none is needed.
+    Column("Token", BinaryText),
 )
 
 # What series are found and sorted by, apart from the rows that people look at: small, so that a

@@ -149,6 +149,10 @@ class SeriesCloser:
         return closings
 
     def _revise(self, collected: CollectedSeries, known: SeriesRevision | None) -> _Closing:
+        with self._deaths.noted(CLOSING, collected.series_instance_uid):
+            return self._revised(collected, known)
+
+    def _revised(self, collected: CollectedSeries, known: SeriesRevision | None) -> _Closing:
         checked = self._reader.checked(collected)
         revision = next_revision(known, checked, self._clock.utcnow())
         if revision is None:

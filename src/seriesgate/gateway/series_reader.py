@@ -49,10 +49,9 @@ class SeriesReader:
         uid = collected.series_instance_uid
         if self._is_dangerous(uid):
             return collected
-        with self._deaths.noted(CLOSING, uid):
-            damaged = frozenset(
-                copy for copy in collected.recovered_copies if self._spool.is_damaged(uid, copy)
-            )
+        damaged = frozenset(
+            copy for copy in collected.recovered_copies if self._spool.is_damaged(uid, copy)
+        )
         if damaged:
             self._totals.instances_damaged += len(damaged)
             _log.error("%d instances of a series are damaged and not counted", len(damaged))
@@ -66,8 +65,7 @@ class SeriesReader:
             problem = "earlier runs have died of reading it"
         else:
             for copy in islice(sorted(collected.copies), _MAX_SAMPLES):
-                with self._deaths.noted(CLOSING, uid):
-                    description = self._read(uid, copy)
+                description = self._read(uid, copy)
                 if isinstance(description, SeriesDescription):
                     return description
                 problem = description

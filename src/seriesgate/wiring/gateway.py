@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Coroutine, Mapping
 
+    from seriesgate.gateway.ports import Clock
     from seriesgate.settings.gateway import GatewaySettings
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ async def run_gateway(
             SqliteJournal, folder.path / "journal.db", is_expected=folder.had_spool
         )
         try:
-            gateway = _Gateway(
+            gateway = Gateway(
                 settings,
                 scanner_for,
                 spool,
@@ -89,6 +90,7 @@ async def run_gateway(
                 removal_thread,
                 disk_thread,
                 await _deaths(journal, journal_thread, under_way),
+                SystemClock(),
             )
             async with administered(settings, gateway.administration, admin_listener):
                 await gateway.run(stop, on_ready)
@@ -100,7 +102,7 @@ async def run_gateway(
             await file_thread(spool.close)
 
 
-class _Gateway:
+class Gateway:
     """The use cases of one gateway and what they are joined to."""
 
     def __init__(
@@ -114,9 +116,9 @@ class _Gateway:
         removal_thread: BlockingThread,
         disk_thread: BlockingThread,
         deaths: Deaths,
+        clock: Clock,
     ) -> None:
         loop = asyncio.get_running_loop()
-        clock = SystemClock()
         self._bulkheads = Bulkheads(clock)
         self._deaths = deaths
         self._settings = settings
@@ -237,7 +239,7 @@ class _Gateway:
         return tasks
 
     def _preview_queue(
-        self, settings: GatewaySettings, spool: FileSpool, clock: SystemClock
+        self, settings: GatewaySettings, spool: FileSpool, clock: Clock
     ) -> PreviewQueue | None:
         shelf = HardLinkShelf(settings.state_dir.absolute() / "previews")
         if not settings.previews:
@@ -307,7 +309,7 @@ async def _deaths(
     return Deaths(under_way, await journal_thread(journal.deaths))
 
 
-def _publisher(settings: GatewaySettings, clock: SystemClock) -> HttpPublisher:
+def _publisher(settings: GatewaySettings, clock: Clock) -> HttpPublisher:
     token = settings.server_token
     return HttpPublisher(
         str(settings.server_url),

@@ -9,6 +9,8 @@ from docs.generators import conformance_tables as tables
 
 from seriesgate import __version__
 from seriesgate.adapters.data_set.data_set_head import HeadLimits
+from seriesgate.adapters.preview.picture import SIDE
+from seriesgate.adapters.preview.pixel_frame import MAX_FRAME_BYTES
 from seriesgate.settings.gateway import GatewaySettings
 from seriesgate.upper_layer.codec import MAX_CONTEXTS, MAX_TRANSFER_SYNTAXES
 from seriesgate.upper_layer.dimse import StoreStatus
@@ -51,6 +53,8 @@ def _values() -> dict[str, str]:
         "artim_timeout": _seconds(policy.artim_timeout),
         "idle_timeout": _seconds(policy.idle_timeout),
         "store_timeout": _seconds(policy.store_timeout),
+        "preview_side": str(SIDE),
+        "max_frame": _count(MAX_FRAME_BYTES),
         "progress_window": _seconds(policy.progress_window),
         "min_progress": _count(policy.min_progress),
         "quiet_period": f"{_seconds(settings.quiet_period)} (`quiet_period`)",

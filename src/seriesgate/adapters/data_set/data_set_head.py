@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from seriesgate.adapters.data_set.head_layout import Step
 
-# The whole data set is deflated (PS3.5 A.5), also in the two of JPIP (A.7, A.9).
-_DEFLATED = frozenset(
+#: The whole data set is deflated (PS3.5 A.5), also in the two of JPIP (A.7, A.9).
+DEFLATED = frozenset(
     {"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"}
 )
-# Implicit VR Little Endian, Papyrus's, and GE's private one with big endian pixels. All others are
+#: Implicit VR Little Endian, Papyrus's, and GE's private one with big endian pixels. All others are
 # explicit VR (PS3.5 annex A), or private and not known before their first element.
-_IMPLICIT_VR = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.20", "1.2.840.113619.5.2"})
+IMPLICIT_VR = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.20", "1.2.840.113619.5.2"})
 
 _PIECE_SIZE = 4096
 _FILE_META_GROUP = 0x0002
@@ -90,14 +90,14 @@ class DataSetHead:
         self._limits = limits
         self._bytes_left = limits.max_bytes
         self._elements_left = limits.max_elements
-        is_implicit = transfer_syntax_uid in _IMPLICIT_VR
+        is_implicit = transfer_syntax_uid in IMPLICIT_VR
         self._declared: ReadHeader = read_implicit_le if is_implicit else read_explicit_le
         self._read: ReadHeader = self._read_first
         self._sequences: list[_OpenSequence] = []
         self._is_in_item = False
         self._tail = b""
         self._skip = 0
-        is_deflated = transfer_syntax_uid in _DEFLATED
+        is_deflated = transfer_syntax_uid in DEFLATED
         self._inflater = Inflater(limits.max_bytes) if is_deflated else None
         self._steps = None if is_deflated else steps
 

@@ -1,8 +1,8 @@
 """Compressed frames, as a plugin of pydicom's decoders: `imagecodecs` knows all of the syntaxes.
 
-pydicom finds the frame in its fragments and makes of the decoded bytes an array, and RGB of YBR
-where the codec has not done so. No codec is asked before the codestream's own header says the same
-as the data set, whose size has been checked.
+pydicom makes of the decoded bytes an array, and RGB of YBR where the codec has not done so. No
+codec is asked before the codestream's own header says the same as the data set, whose size has been
+checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pydicom.pixels.decoders.base import get_decoder
 from seriesgate.adapters.preview.codestream import (
     BadCodestream,
     FrameShape,
+    jpeg_2000_is_transformed,
     jpeg_2000_shape,
+    jpeg_is_ybr,
     jpeg_ls_shape,
     jpeg_shape,
     rle_segments,
@@ -45,9 +47,6 @@ DECODER_DEPENDENCIES = dict.fromkeys(
 )
 
 
-# Markers by which a JPEG says itself what its colours are: JFIF and Adobe (ITU-T T.871, T.872).
-_SAYS_ITS_COLOURS = (b"JFIF\x00", b"Adobe")
-_HEAD = 1024
 _BITS_OF_A_BYTE = 8
 # A run that ends behind the last pixel of a segment: encoders that fill up.
 _LONGEST_RUN = 128
@@ -76,6 +75,7 @@ def decode_frame(content: bytes, runner: DecodeRunner) -> bytes:
 def _of_codec(content: bytes, runner: DecodeRunner) -> bytes:
     syntax = runner.transfer_syntax
     is_color = runner.samples_per_pixel > 1
+    is_rgb = syntax in _JPEG
     frame: Any
     if syntax in _JPEG:
         _require_agreement(jpeg_shape(content), runner)
@@ -87,7 +87,8 @@ def _of_codec(content: bytes, runner: DecodeRunner) -> bytes:
         codestream = without_jp2(content)
         _require_agreement(jpeg_2000_shape(codestream), runner)
         frame = imagecodecs.jpeg2k_decode(codestream)
-    if is_color and syntax not in _JPEG_LS:
+        is_rgb = jpeg_2000_is_transformed(codestream)
+    if is_color and is_rgb:
         runner.set_option("photometric_interpretation", "RGB")
     runner.set_option("planar_configuration", 0)
     runner.set_option("bits_allocated", _BITS_OF_A_BYTE * frame.dtype.itemsize)
@@ -128,10 +129,9 @@ def install() -> None:
 
 
 def _jpeg_colours(content: bytes, runner: DecodeRunner) -> dict[str, Any]:
-    """Tell the codec what the data set says of colours, unless the JPEG itself says it."""
-    if runner.samples_per_pixel == 1 or any(
-        marker in content[:_HEAD] for marker in _SAYS_ITS_COLOURS
-    ):
+    """Tell the codec what the colours of a JPEG are."""
+    if runner.samples_per_pixel == 1:
         return {}
-    is_ybr = runner.photometric_interpretation.startswith("YBR")
+    said_to_be = runner.photometric_interpretation.startswith("YBR")
+    is_ybr = jpeg_is_ybr(content, said_to_be=said_to_be)
     return {"colorspace": "YCBCR" if is_ybr else "RGB", "outcolorspace": "RGB"}

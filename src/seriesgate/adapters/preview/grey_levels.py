@@ -5,50 +5,71 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+
+from seriesgate.adapters.preview.image_elements import MODALITY_LUT, VOI_LUT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pydicom.dataset import Dataset
+
+    from seriesgate.adapters.preview.image_attributes import ImageAttributes, Table
 
 WHITE = 255.0
 # Without a window, the darkest and the brightest of a hundred values are out of scale.
 _PERCENTILES = (1.0, 99.0)
 
+PADDING_VALUE, PADDING_LIMIT = 0x00280120, 0x00280121
+WINDOW_CENTER, WINDOW_WIDTH, WINDOW_FUNCTION = 0x00281050, 0x00281051, 0x00281056
+INTERCEPT, SLOPE = 0x00281052, 0x00281053
+LUT_DESCRIPTOR, LUT_DATA = 0x00283002, 0x00283006
 
-def grey_levels(values: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
+
+def grey_levels(
+    values: NDArray[Any], attributes: ImageAttributes, *, is_signed: bool, is_inverted: bool
+) -> NDArray[np.uint8]:
     """Return the values of one frame as grey, black to white.
 
-    `ds` has the attributes of the Modality LUT and VOI LUT modules, and those of the image.
+    `attributes` has those of the Modality LUT and VOI LUT modules, and those of the image;
+    `is_signed` says how values are stored, `is_inverted` that the least value is white.
     """
-    is_shown = _not_padding(values, ds)
-    modality: NDArray[Any] = np.asarray(apply_modality_lut(values, ds), dtype=np.float32)
-    level = _by_table(modality, ds)
+    is_shown = _not_padding(values, attributes, is_signed=is_signed)
+    modality = _modality(values, attributes, is_signed=is_signed)
+    level = _by_table(modality, attributes)
     if level is None:
-        level = _by_window(modality, ds)
+        level = _by_window(modality, attributes)
     if level is None or np.ptp(level) == 0:
         level = _by_percentiles(modality, is_shown)
-    if ds.get("PhotometricInterpretation") == "MONOCHROME1":
+    if is_inverted:
         level = WHITE - level
     level = np.where(is_shown, level, 0)
     shown: NDArray[np.uint8] = np.nan_to_num(level).round().clip(0, WHITE).astype(np.uint8)
     return shown
 
 
-def _by_table(values: NDArray[Any], ds: Dataset) -> NDArray[Any] | None:
-    if not ds.get("VOILUTSequence") or not ds.VOILUTSequence[0].get("LUTDescriptor"):
-        return None
-    bits = int(ds.VOILUTSequence[0].LUTDescriptor[2])
-    table = np.asarray(apply_voi_lut(values.astype(np.int32), ds), dtype=np.float32)
-    return np.asarray(table * (WHITE / max(2**bits - 1, 1)))
+def _modality(
+    values: NDArray[Any], attributes: ImageAttributes, *, is_signed: bool
+) -> NDArray[Any]:
+    table = _table(attributes, MODALITY_LUT, is_signed=is_signed)
+    if table is not None:
+        return table.apply(values).astype(np.float32)
+    slope, intercept = attributes.decimal(SLOPE), attributes.decimal(INTERCEPT)
+    return np.asarray(values.astype(np.float32) * (slope or 1.0) + (intercept or 0.0))
 
 
-def _by_window(values: NDArray[Any], ds: Dataset) -> NDArray[Any] | None:
-    center, width = _first(ds.get("WindowCenter")), _first(ds.get("WindowWidth"))
-    if center is None or width is None or not np.isfinite([center, width]).all() or width <= 0:
+def _table(attributes: ImageAttributes, sequence: int, *, is_signed: bool) -> Table | None:
+    item = attributes.first_item(sequence)
+    return None if item is None else item.table(LUT_DESCRIPTOR, LUT_DATA, is_signed=is_signed)
+
+
+def _by_table(values: NDArray[Any], attributes: ImageAttributes) -> NDArray[Any] | None:
+    table = _table(attributes, VOI_LUT, is_signed=bool(np.nan_to_num(values).min() < 0))
+    return None if table is None else table.apply(values) * (WHITE / table.white)
+
+
+def _by_window(values: NDArray[Any], attributes: ImageAttributes) -> NDArray[Any] | None:
+    center, width = attributes.decimal(WINDOW_CENTER), attributes.decimal(WINDOW_WIDTH)
+    if center is None or width is None or width <= 0:
         return None
-    match ds.get("VOILUTFunction") or "LINEAR":
+    match attributes.term(WINDOW_FUNCTION):
         case "SIGMOID":
             return WHITE / (1 + np.exp(np.clip(-4 * (values - center) / width, -60, 60)))
         case "LINEAR_EXACT":
@@ -70,18 +91,14 @@ def _by_percentiles(values: NDArray[Any], is_shown: NDArray[np.bool_]) -> NDArra
     return np.asarray(((values - low) / (high - low)).clip(0, 1) * WHITE)
 
 
-def _not_padding(values: NDArray[Any], ds: Dataset) -> NDArray[np.bool_]:
+def _not_padding(
+    values: NDArray[Any], attributes: ImageAttributes, *, is_signed: bool
+) -> NDArray[np.bool_]:
     """Return where a value is one of the picture (PS3.3 C.7.5.1.1.2)."""
-    padding = ds.get("PixelPaddingValue")
-    if not isinstance(padding, int):
+    padding = attributes.number(PADDING_VALUE, is_signed=is_signed)
+    if padding is None:
         return np.ones(values.shape, dtype=np.bool_)
-    limit = ds.get("PixelPaddingRangeLimit")
-    low, high = sorted((padding, limit if isinstance(limit, int) else padding))
+    limit = attributes.number(PADDING_LIMIT, is_signed=is_signed)
+    low, high = sorted((padding, padding if limit is None else limit))
     shown: NDArray[np.bool_] = (values < low) | (values > high)
     return shown
-
-
-def _first(value: Any) -> float | None:
-    if isinstance(value, MultiValue):
-        value = value[0] if value else None
-    return None if value in (None, "") else float(value)

@@ -1,16 +1,15 @@
 """One small picture of one instance: its middle frame, as a person would see it.
 
-Nothing of the file is trusted. Only the attributes that are needed are read, only one frame, and
-no frame is decoded before its size is known to be within bounds, by the data set and, if it is
-compressed, by its own header as well (see `codestream`). What a codec takes besides is bounded by
-the memory of the process (see `worker`).
+Nothing of the file is trusted: a picture is made of what is there (ADR 58). Only the attributes
+that are needed are read, only one frame, and no frame is decoded before its size is known to be
+within bounds, by the data set and, if it is compressed, by its own header as well (see
+`codestream`). What a codec takes besides is bounded by the memory of the process (see `worker`).
 """
 
 from __future__ import annotations
 
 import io
 import logging
-import math
 import warnings
 import zlib
 from pathlib import Path
@@ -18,19 +17,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
-from pydicom import config, dcmread
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filereader import read_file_meta_info
-from pydicom.filewriter import write_file_meta_info
-from pydicom.multival import MultiValue
-from pydicom.pixels.processing import apply_color_lut
-from pydicom.pixels.utils import pixel_array
-from pydicom.tag import Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian
+from pydicom import config
 
+from seriesgate.adapters.data_set.data_set_head import DEFLATED, IMPLICIT_VR
 from seriesgate.adapters.preview import frame_decoder
 from seriesgate.adapters.preview.grey_levels import grey_levels
+from seriesgate.adapters.preview.image_attributes import ImageAttributes, with_groups
+from seriesgate.adapters.preview.image_elements import (
+    FRAME_GROUPS,
+    IMAGER_PIXEL_SPACING,
+    ImageElements,
+)
+from seriesgate.adapters.preview.palette import palette_colors
+from seriesgate.adapters.preview.pixel_frame import FrameShape, NoPicture, middle_frame, shape_of
+from seriesgate.adapters.spool.part10 import NotPart10, read_head
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,37 +38,21 @@ if TYPE_CHECKING:
 SIDE = 256
 """How wide or high a picture is, in pixels, whichever is more."""
 
-# A mammogram has 25 million pixels of 2 bytes; a frame may be as long as this when decoded.
-MAX_FRAME_BYTES = 128 * 2**20
+# Preamble and prefix (PS3.10 7.1).
+_META = 128 + 4
 _MAX_INFLATED = 256 * 2**20
 _MAX_ASPECT = 20.0
-# Where the file meta information goes on after its length (PS3.10 7.1).
-_META = 128 + 4 + 12
 _OF_TWO = 2
 # Samples are left out before anything is computed: what is scaled down has at most this many.
 _MAX_COMPUTED_SIDE = 4 * SIDE
 _COLORS = 3
 _PALETTE = "PALETTE COLOR"
+_ASPECT_RATIO, _PIXEL_SPACING = 0x00280034, 0x00280030
 
-_SIZE = [
-    Tag(name) for name in ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "NumberOfFrames")
-]
-# Beside those of the group 0028, which pydicom reads by itself.
-_WANTED: list[int] = [
-    Tag("SharedFunctionalGroupsSequence"),
-    Tag("PerFrameFunctionalGroupsSequence"),
-    Tag("ImagerPixelSpacing"),
-]
-# Where an enhanced image has what a simple one has at its root (PS3.3 C.7.6.16.2).
-_FUNCTIONAL_GROUPS = (
-    "FrameVOILUTSequence",
-    "PixelValueTransformationSequence",
-    "PixelMeasuresSequence",
-)
-
-
-class NoPicture(Exception):
-    """There is no picture of this file. The text is one line of ASCII without patient data."""
+# As raw deflate (RFC 1951), as the standard has it (PS3.5 A.5), or with a header (RFC 1950).
+_WINDOWS = (-zlib.MAX_WBITS, zlib.MAX_WBITS)
+# GE's private syntax: implicit VR little endian, with pixel data in big endian.
+_BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"
 
 
 frame_decoder.install()
@@ -93,73 +77,51 @@ def picture_of(path: str) -> bytes:
 
 
 def _picture(file: BinaryIO) -> bytes:
-    source = _inflated(file)
-    index = _middle_frame(dcmread(source, force=True, specific_tags=_SIZE, stop_before_pixels=True))
-    ds = Dataset()
-    source.seek(0)
-    refusals: list[str] = []
-    try:
-        frame = pixel_array(
-            source,
-            ds_out=ds,
-            specific_tags=_WANTED,
-            index=index,
-            decoding_plugin=frame_decoder.NAME,  # and no other, if this one refuses
-            refusals=refusals,
-        )
-    except RuntimeError:
-        if refusals:
-            raise NoPicture(refusals[0]) from None
-        raise
-    _take_functional_groups(ds, index)
-    shown = _on_screen(_thinned(frame), ds)
-    return _png(shown, _pixel_aspect(ds))
-
-
-def _inflated(file: BinaryIO) -> BinaryIO:
-    """Return the file, or what a deflated one is when it is not (PS3.5 A.5), up to a bound."""
-    meta = read_file_meta_info(file.name)
-    if meta.get("TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return file
-    file.seek(_META + meta.FileMetaInformationGroupLength)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    data_set = inflater.decompress(file.read(_MAX_INFLATED), _MAX_INFLATED)
-    if inflater.unconsumed_tail:
-        raise NoPicture("its data set is too long when inflated")
-    plain = Dataset()
-    plain.file_meta = FileMetaDataset()
-    plain.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    head = DicomBytesIO()
-    head.write(bytes(128) + b"DICM")
-    write_file_meta_info(head, plain.file_meta, enforce_standard=False)
-    head.write(data_set)
-    return io.BytesIO(head.getvalue())
-
-
-def _middle_frame(ds: Dataset) -> int:
-    """Return which frame to show. Raises NoPicture for one that must not be decoded."""
-    if "Rows" not in ds or "Columns" not in ds or "BitsAllocated" not in ds:
+    syntax = _negotiated_syntax(file)
+    source, start = _inflated(file, syntax)
+    elements = ImageElements(source, start, is_implicit=syntax in IMPLICIT_VR)
+    if elements.pixels is None:
         raise NoPicture("it is no image")
-    rows, columns, bits = int(ds.Rows), int(ds.Columns), int(ds.BitsAllocated)
-    samples = int(ds.get("SamplesPerPixel") or 1)
-    frames = int(ds.get("NumberOfFrames") or 1)
-    if min(rows, columns, bits, samples, frames) < 1:
-        raise NoPicture("its frame has no size")
-    if rows * columns * samples * max(bits, 8) // 8 > MAX_FRAME_BYTES:
-        raise NoPicture("its frame is too large")
-    return frames // 2 if frames > 1 else 0
-
-
-def _take_functional_groups(ds: Dataset, index: int) -> None:
-    """Have at the root what an enhanced image says of this frame, or of all."""
-    shared, each = (
-        ds.get("SharedFunctionalGroupsSequence") or [],
-        ds.get("PerFrameFunctionalGroupsSequence") or [],
+    shape = shape_of(ImageAttributes(elements.root), elements.pixels)
+    groups = elements.functional_groups(shape.middle)
+    attributes = ImageAttributes(*with_groups(elements.root, groups, FRAME_GROUPS))
+    frame = middle_frame(
+        source,
+        elements.pixels,
+        shape,
+        attributes,
+        is_little_endian=elements.root.is_little_endian and syntax != _BIG_ENDIAN_PIXELS,
     )
-    for group in [*shared[:1], *each[index : index + 1]]:
-        for name in _FUNCTIONAL_GROUPS:
-            for item in (group.get(name) or [])[:1]:
-                ds.update(item)
+    shown = _on_screen(_thinned(frame), attributes, shape)
+    return _png(shown, _pixel_aspect(attributes))
+
+
+def _negotiated_syntax(file: BinaryIO) -> str:
+    """Return what the head of the spool says, and stand behind it."""
+    try:
+        return read_head(file).transfer_syntax_uid
+    except NotPart10:
+        # Not as the spool writes it; the elements pass over File Meta Information of any form.
+        file.seek(_META)
+        return ""
+
+
+def _inflated(file: BinaryIO, syntax: str) -> tuple[BinaryIO, int]:
+    """Return a file and where in it the data set begins: as it is, or inflated up to a bound."""
+    start = file.tell()
+    if syntax not in DEFLATED:
+        return file, start
+    deflated = file.read(_MAX_INFLATED)
+    for window in _WINDOWS:
+        inflater = zlib.decompressobj(window)
+        try:
+            data_set = inflater.decompress(deflated, _MAX_INFLATED)
+        except zlib.error:
+            continue
+        if inflater.unconsumed_tail:
+            raise NoPicture("its data set is too long when inflated")
+        return io.BytesIO(data_set), 0
+    return file, start  # it was not deflated, whatever was negotiated
 
 
 def _thinned(frame: NDArray[Any]) -> NDArray[Any]:
@@ -168,29 +130,30 @@ def _thinned(frame: NDArray[Any]) -> NDArray[Any]:
     return frame[::step, ::step]
 
 
-def _on_screen(frame: NDArray[Any], ds: Dataset) -> NDArray[np.uint8]:
+def _on_screen(
+    frame: NDArray[Any], attributes: ImageAttributes, shape: FrameShape
+) -> NDArray[np.uint8]:
     """Return 8-bit grey or RGB."""
-    if ds.get("PhotometricInterpretation") == _PALETTE:
-        frame = apply_color_lut(frame, ds)[..., :_COLORS]
     if frame.ndim == _COLORS:
-        bits = 8 * frame.dtype.itemsize
-        stored = int(ds.get("BitsStored") or bits)
-        if ds.get("PhotometricInterpretation") == _PALETTE:
-            stored = bits
-        scaled = frame[..., :_COLORS].astype(np.float32) * (255.0 / (2**stored - 1))
+        scaled = frame[..., :_COLORS].astype(np.float32) * (255.0 / (2**shape.bits_stored - 1))
         shown: NDArray[np.uint8] = scaled.round().clip(0, 255).astype(np.uint8)
         return shown
-    return grey_levels(frame, ds)
+    if shape.interpretation == _PALETTE:
+        colors = palette_colors(frame, attributes, is_signed=shape.is_signed)
+        if colors is not None:
+            return colors
+    is_inverted = shape.interpretation == "MONOCHROME1"
+    return grey_levels(frame, attributes, is_signed=shape.is_signed, is_inverted=is_inverted)
 
 
-def _pixel_aspect(ds: Dataset) -> float:
+def _pixel_aspect(attributes: ImageAttributes) -> float:
     """Return how many times as high as wide a pixel is (PS3.3 10.7.1.3, C.7.6.3.1.7)."""
-    for name in ("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing"):
-        value = ds.get(name)
-        if isinstance(value, MultiValue) and len(value) == _OF_TWO:
-            aspect = float(value[0]) / float(value[1]) if float(value[1]) else 1.0
-            if math.isfinite(aspect) and 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
-                return aspect
+    for tag in (_ASPECT_RATIO, _PIXEL_SPACING, IMAGER_PIXEL_SPACING):
+        numbers = attributes.decimals(tag)
+        if len(numbers) == _OF_TWO and all(numbers):
+            height, width = (number or 1.0 for number in numbers)
+            if 1 / _MAX_ASPECT <= height / width <= _MAX_ASPECT:
+                return height / width
     return 1.0
 
 

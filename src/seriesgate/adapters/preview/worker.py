@@ -10,7 +10,8 @@ import os
 import resource
 import sys
 
-from seriesgate.adapters.preview.picture import NoPicture, picture_of
+from seriesgate.adapters.preview.picture import picture_of
+from seriesgate.adapters.preview.pixel_frame import NoPicture
 
 #: Address space in bytes: libraries take half of it before the first picture.
 MAX_MEMORY = 2 * 2**30

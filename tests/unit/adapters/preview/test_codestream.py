@@ -22,9 +22,13 @@ from tests.unit.adapters.preview.codestreams import (
 from seriesgate.adapters.preview.codestream import (
     BadCodestream,
     FrameShape,
+    Kind,
+    jpeg_2000_is_transformed,
     jpeg_2000_shape,
+    jpeg_is_ybr,
     jpeg_ls_shape,
     jpeg_shape,
+    kind_of,
     rle_segments,
     without_jp2,
 )
@@ -156,3 +160,7 @@ def test_any_bytes_are_a_shape_or_a_refusal(head, garbage):
         for read in (jpeg_shape, jpeg_ls_shape, jpeg_2000_shape, rle_segments, without_jp2):
             with suppress(BadCodestream):
                 read(content)
+        assert kind_of(content) in (None, *Kind)
+        for said_to_be in (False, True):
+            assert jpeg_is_ybr(content, said_to_be=said_to_be) in (False, True)
+        assert jpeg_2000_is_transformed(content) in (False, True)

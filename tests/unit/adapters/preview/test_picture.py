@@ -23,7 +23,8 @@ from tests.unit.adapters.preview.codestreams import (
     rle,
 )
 
-from seriesgate.adapters.preview.picture import SIDE, NoPicture, picture_of
+from seriesgate.adapters.preview.picture import SIDE, picture_of
+from seriesgate.adapters.preview.pixel_frame import NoPicture
 
 GREY = np.tile(np.linspace(0, 4095, 64).astype(np.uint16), (32, 1))
 GREY8 = (GREY >> 4).astype(np.uint8)
@@ -277,7 +278,7 @@ HOSTILE: list[tuple[uid.UID, bytes, dict[str, Any], str]] = [
     (uid.JPEGBaseline8Bit, jpeg(32, 64, 3), {}, "another size"),
     (uid.JPEGBaseline8Bit, jpeg(32, 64), DEEP_COLOR, "another size"),
     (uid.JPEGBaseline8Bit, jpeg(0, 64), {}, "no size"),
-    (uid.JPEGBaseline8Bit, b"garbage", {}, "begin"),
+    (uid.JPEGBaseline8Bit, b"garbage", {}, "not known"),
     (uid.JPEGExtended12Bit, jpeg(65500, 65500, 1, 12), {}, "another size"),
     (uid.JPEGLossless, jpeg(65500, 65500, 1, 16, LOSSLESS_SOF), {}, "another size"),
     (uid.JPEGLosslessSV1, jpeg(32, 64, 1, 16, LOSSLESS_SOF), BYTES, "more bits"),
@@ -291,7 +292,7 @@ HOSTILE: list[tuple[uid.UID, bytes, dict[str, Any], str]] = [
     (uid.RLELossless, rle(*[RUNS] * 3), {}, "another size"),
     (uid.RLELossless, rle(RUNS, RUNS), {}, "cannot be decoded"),
     (uid.RLELossless, rle(b"", b""), {}, "cannot be decoded"),
-    (uid.RLELossless, bytes(64), {}, "damaged"),
+    (uid.RLELossless, bytes(64), {}, "not known"),
 ]
 
 

@@ -8,8 +8,11 @@ import sys
 
 import httpx
 import pytest
+from tests.e2e.processes import PATIENCE
 from tests.integration.plain_server import plain_server
+from tests.integration.receiver import Peer
 from tests.integration.running_gateway import running_gateway
+from tests.unit.upper_layer import wire
 from typer.testing import CliRunner
 
 from seriesgate.cli import app
@@ -152,3 +155,26 @@ def test_watching_goes_on_until_it_is_interrupted(gateway, monkeypatch):
     assert all(json.loads(line)["ready"] for line in lines)
     rounds.clear()
     assert gateway.command("status", "--watch").count("instances ") >= 3
+
+
+def test_host_beyond_its_share_is_named_by_status_and_metrics(server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"server_url": server.url, "max_associations": 3, "store_timeout": 1.0}
+    with running_gateway(tmp_path / "state", **settings) as gateway:
+        port = gateway.settings.scp_port
+        peers = [Peer(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(3)]
+        for peer in peers:
+            peer.send(wire.associate_rq(calling=b"HOG"))
+        answers = [peer.receive()[0] for peer in peers]
+        assert answers == [0x02, 0x02, 0x03]
+        refused = status(gateway)["associations"]["refused"]
+        assert refused["too_many_of_host"] == 1
+        metrics = httpx.get(
+            f"http://127.0.0.1:{gateway.settings.admin_port}/metrics", trust_env=False
+        ).text
+        name = "seriesgate_gateway_associations_refused_total"
+        assert f'{name}{{reason="too_many_of_host"}} 1.0' in metrics
+        assert peers[0].abort_reason() == (0, 0)  # nothing was stored for a second
+        for peer in peers:
+            peer.close()
+        gateway.log.wait_for("aborted: nothing was stored for too long")

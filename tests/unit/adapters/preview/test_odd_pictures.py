@@ -315,13 +315,15 @@ def test_frame_that_is_too_large_is_refused_whoever_says_so(draw_from):
 
 
 def jpeg_of(pixels, *, markers: bytes = b"", ids: bytes = b"\1\2\3", **options: Any) -> bytes:
-    """A JPEG without the JFIF marker, with these segments instead and components called so."""
+    """A JPEG with these segments in place of JFIF's and Adobe's, and components called so."""
     content = imagecodecs.jpeg8_encode(pixels, level=95, **options)
-    if content[2:4] == b"\xff\xe0":
-        content = content[:2] + content[4 + int.from_bytes(content[4:6]) :]
+    for segment in (b"\xff\xe0", b"\xff\xee"):
+        if (place := content.find(segment)) > 0:
+            end = place + 2 + int.from_bytes(content[place + 2 : place + 4])
+            content = content[:place] + content[end:]
     changed = bytearray(content[:2] + markers + content[2:])
-    for marker, first in ((b"\xff\xc0", 10), (b"\xff\xda", 5)):
-        step = 3 if marker == b"\xff\xc0" else 2
+    head = b"\xff\xc3" if options.get("lossless") else b"\xff\xc0"
+    for marker, first, step in ((head, 10, 3), (b"\xff\xda", 5, 2)):
         place = changed.index(marker) + first
         for number, name in enumerate(ids):
             changed[place + step * number] = name
@@ -369,8 +371,9 @@ def test_components_of_no_known_name_are_what_the_data_set_says(draw_from, says,
     assert_colors(draw_from(encoded(ds), uid.JPEGBaseline8Bit))
 
 
-def test_lossless_jpeg_is_what_the_data_set_says(draw_from):
-    data = imagecodecs.jpeg8_encode(COLOR, lossless=True, **RGB)
+@pytest.mark.parametrize("ids", [b"\0\1\2", b"\1\2\3"])
+def test_lossless_jpeg_is_what_the_data_set_says(draw_from, ids):
+    data = jpeg_of(COLOR, lossless=True, ids=ids, **RGB)
     ds = image(COLOR, data=data, PhotometricInterpretation="RGB")
     assert_colors(draw_from(encoded(ds), uid.JPEGLosslessSV1))
 

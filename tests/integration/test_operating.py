@@ -163,10 +163,9 @@ def test_host_beyond_its_share_is_named_by_status_and_metrics(server, tmp_path, 
     with running_gateway(tmp_path / "state", **settings) as gateway:
         port = gateway.settings.scp_port
         peers = [Peer(socket.create_connection(("127.0.0.1", port), PATIENCE)) for _ in range(3)]
-        for peer in peers:
+        for peer, answer in zip(peers, [0x02, 0x02, 0x03], strict=True):
             peer.send(wire.associate_rq(calling=b"HOG"))
-        answers = [peer.receive()[0] for peer in peers]
-        assert answers == [0x02, 0x02, 0x03]
+            assert peer.receive()[0] == answer
         refused = status(gateway)["associations"]["refused"]
         assert refused["too_many_of_host"] == 1
         metrics = httpx.get(

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import HttpUrl
 
+from seriesgate.adapters.data_set import series_description
 from seriesgate.adapters.spool.file_spool import FileSpool
 from seriesgate.gateway import closer
 from seriesgate.programs import gateway_program
@@ -28,7 +29,7 @@ def die() -> None:
 
 
 def poison(step: str) -> None:
-    describe = gateway.read_series_description
+    describe = series_description.read_series_description
     read: Any = FileSpool._read
     revise = revision.next_revision
 

@@ -14,8 +14,9 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
-from seriesgate.adapters.server_answer import ServerAnswer, transient
+from seriesgate.adapters.server_answer import IN_ITS_PLACE, ServerAnswer, transient
 from seriesgate.gateway.ports import NoPreview
+from seriesgate.series.http_answer import NoAnswer, answer_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -97,14 +98,17 @@ class HttpPublisher:
             async with self._session.put(
                 url, data=picture, headers={"Content-Type": "image/png"}, allow_redirects=False
             ) as response:
-                status = response.status
-                response.close()  # whatever else it says is not read
+                status, body = response.status, await _read_bounded(response)
         except TimeoutError:
             raise NoPreview(f"{self._server} takes too long for it") from None
         except aiohttp.ClientError as error:
             raise NoPreview(_describe(error, self._server)) from error
         if status not in _TAKEN:
             raise NoPreview(f"{self._server} does not take it ({status})")
+        try:
+            answer_in(body or b"")
+        except NoAnswer:
+            raise NoPreview(IN_ITS_PLACE) from None
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> ServerAnswer | str:
         """Post JSON once; return the answer, or why there is none. `path` is a quoted one."""

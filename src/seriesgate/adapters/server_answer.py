@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from seriesgate.series.delivery import FailureKind, PublishFailure
-from seriesgate.series.http_answer import failure_of
+from seriesgate.series.http_answer import NoAnswer, answer_in, failure_of
 from seriesgate.series.report import Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+IN_ITS_PLACE = "something answers in the server's place: is a portal or a proxy in between?"
 _UNAUTHORIZED = frozenset({401, 403})
 
 
@@ -54,13 +54,13 @@ class ServerAnswer:
         return ", ".join(name for name in Series.model_fields if name in named)
 
     def _objection(self, series_instance_uid: str) -> PublishFailure | None:
-        """A 2xx counts unless a captive portal sent it, or it is about another series."""
+        """A 2xx counts if it is empty, or JSON that is not about another series."""
         if self.body is None:
             return transient("the server's answer has no end")
-        head = self.body.lstrip()[:16].lower()
-        if head.startswith((b"<!doctype", b"<html")):
-            return transient("the server answered with a web page: is a portal in between?")
-        named = self._json()
+        try:
+            named = answer_in(self.body)
+        except NoAnswer:
+            return transient(IN_ITS_PLACE)
         if isinstance(named, dict) and named.get("SeriesInstanceUID", series_instance_uid) != (
             series_instance_uid
         ):
@@ -70,8 +70,8 @@ class ServerAnswer:
     def _json(self) -> Any:
         """Return what the body says in JSON; None if it is none."""
         try:
-            return json.loads(self.body or b"")
-        except (ValueError, RecursionError):
+            return answer_in(self.body or b"")
+        except NoAnswer:
             return None
 
 

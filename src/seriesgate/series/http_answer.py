@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Any, NoReturn
 
 from seriesgate.series.delivery import FailureKind, PublishFailure
 
-if TYPE_CHECKING:
-    from datetime import datetime
+# An IMF-fixdate has 29 characters (RFC 9110 5.6.7), the obsolete forms up to 33.
+_LONGEST_DATE = 64
+# Thirty years in seconds.
+_MOST_DIGITS = 9
 
 # Statuses that pass by themselves (RFC 9110 15.5.9, 15.6; RFC 8470 5.2; RFC 6585 4).
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -39,13 +43,44 @@ def failure_of(
 
 
 def _seconds(retry_after: str, now: datetime) -> float | None:
-    """Give Retry-After in seconds: a number or a date (RFC 9110 10.2.3)."""
+    """Return Retry-After in seconds: a number, or a date (RFC 9110 10.2.3); or None."""
     if retry_after.isascii() and retry_after.isdigit():
-        return float(retry_after[:9])
-    try:
-        return max(0.0, (parsedate_to_datetime(retry_after) - now).total_seconds())
-    except (TypeError, ValueError):
+        return float(retry_after) if len(retry_after) <= _MOST_DIGITS else None
+    date = http_date(retry_after)
+    return None if date is None else max(0.0, (date - now).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the time that a header names (RFC 9110 5.6.7), aware; None if it names none."""
+    if len(text) > _LONGEST_DATE:
         return None
+    try:
+        date = parsedate_to_datetime(text)
+        return date.replace(tzinfo=date.tzinfo or UTC).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+class NoAnswer(ValueError):
+    """A body is neither empty nor JSON: whoever sent it is not a server that takes reports."""
+
+
+def answer_in(body: bytes) -> Any:
+    """Return what the body of an answer says in JSON (RFC 8259); None if it is empty.
+
+    Raises NoAnswer for anything else: a web page in every disguise, plain text, JSON that is cut
+    off, or in another encoding than UTF-8, or with a byte order mark.
+    """
+    if not body.strip(b" \t\r\n"):
+        return None
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise NoAnswer from error
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _named(status: int) -> str:

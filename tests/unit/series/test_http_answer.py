@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from seriesgate.series.delivery import FailureKind
-from seriesgate.series.http_answer import failure_of
+from seriesgate.series.http_answer import NoAnswer, answer_in, failure_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 K = FailureKind
@@ -39,7 +42,15 @@ def test_failures(status, kind):
     [
         ("120", 120.0),
         ("0", 0.0),
-        ("9" * 400, 999999999.0),
+        ("9" * 9, 999999999.0),
+        # What is absurd is ignored.
+        ("9" * 400, None),
+        ("9" * 5000, None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999", None),
+        (f"Thu, 01 Jan 2026 00:01:00 GMT{' ' * 90}", None),
+        ("Thu, 01 Jan 2026 00:01:00", 60.0),
         (format_datetime(datetime(2026, 1, 1, 0, 1, tzinfo=UTC), usegmt=True), 60.0),
         (format_datetime(datetime(2025, 1, 1, tzinfo=UTC), usegmt=True), 0.0),
         ("soon", None),
@@ -52,3 +63,16 @@ def test_retry_after(value, seconds):
     failure = failure_of(503, value, NOW)
     assert failure
     assert failure.retry_after == seconds
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_a_retry_after_or_none(value):
+    failure = failure_of(503, value, NOW)
+    assert failure
+    assert failure.retry_after is None or failure.retry_after >= 0.0
+
+
+@given(st.binary(max_size=80))
+def test_any_body_is_an_answer_or_none(body):
+    with suppress(NoAnswer):
+        answer_in(body)

@@ -33,6 +33,7 @@ def test_server_that_is_well_is_so():
         ({"health": Answer(308)}, "problem", "leads elsewhere"),
         ({"health": Answer(404, {"detail": "Not Found"})}, "warning", "no server of seriesgate"),
         ({"health": Answer(200)}, "warning", "no server of seriesgate"),
+        ({"health": Answer(200, is_page=True)}, "problem", "in the server's place"),
         ({"readiness": Answer(503, {})}, "problem", "database"),
         ({"readiness": Answer(failure="no answer")}, "problem", "log"),
     ],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from seriesgate.listener import reachable_host
+from seriesgate.series.http_answer import NoAnswer, answer_in, http_date
 from seriesgate.startup import CannotStart
 from seriesgate.tls import client_context
 from seriesgate.wiring.doctor.certificate import days_until_end, judge_days
@@ -36,7 +36,8 @@ class Answer:
     """What came of one request: a status and the JSON object of the body, if it was one.
 
     `ahead` is by how many seconds the server's clock is ahead of ours, `days` how many days its
-    certificate is valid; None where it did not say. Without a status `failure` says why.
+    certificate is valid; None where it did not say. Without a status `failure` says why. `is_page`
+    says that a web page came with a status of success.
     """
 
     status: int = 0
@@ -45,6 +46,7 @@ class Answer:
     days: float | None = None
     failure: str = ""
     certificate_failure: str = ""
+    is_page: bool = False
 
     @property
     def is_of_ours(self) -> bool:
@@ -130,16 +132,26 @@ def _check_reach(answers: ServerAnswers) -> Finding:
             _NAME, f"{origin} leads elsewhere ({health.status}): set gateway.server_url to there"
         )
     if not answers.is_ours:
-        return warning(
-            _NAME,
-            f"{origin} answers, but is no server of seriesgate: right if it is one of your own "
-            "that takes POST /series",
-        )
+        return _check_other(origin, health)
     if ready.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return problem(_NAME, f"{origin} can't use its database: see the server's log")
     if ready.failure:
         return problem(_NAME, f"{ready.failure}: see the server's log")
     return ok(_NAME, f"{origin} answers")
+
+
+def _check_other(origin: str, health: Answer) -> Finding:
+    if health.is_page:
+        return problem(
+            _NAME,
+            f"something answers in the server's place at {origin}, with a web page: a portal, a "
+            "proxy or another program; look at gateway.server_url and at what is in between",
+        )
+    return warning(
+        _NAME,
+        f"{origin} answers, but is no server of seriesgate: right if it is one of your own that "
+        "takes POST /series",
+    )
 
 
 def _check_token(session: Answer) -> Finding:
@@ -190,7 +202,14 @@ def _get(client: httpx.Client, url: str, headers: dict[str, str] | None = None) 
     origin = _origin(url)
     try:
         with client.stream("GET", url, headers=headers) as response:
-            return Answer(response.status_code, _json(response), _ahead(response), _days(response))
+            body = _body(response)
+            return Answer(
+                response.status_code,
+                _json(body),
+                _ahead(response),
+                _days(response),
+                is_page=response.is_success and _is_page(body),
+            )
     except httpx.TimeoutException:
         return Answer(failure=f"{origin} does not answer within {_TIMEOUT:g} s")
     except httpx.ConnectError as error:
@@ -213,27 +232,33 @@ def _not_connected(origin: str, error: httpx.ConnectError) -> Answer:
     return Answer(failure=f"nothing answers at {origin}")
 
 
-def _json(response: httpx.Response) -> dict[str, Any] | None:
-    """Return the JSON object of a body that is not too long, whoever sends it."""
+def _body(response: httpx.Response) -> bytes:
+    """Return the body of an answer, or its beginning if it is too long."""
     body = b""
     for piece in response.iter_raw():
         body += piece
         if len(body) > _MAX_ANSWER:
-            return None
+            break
+    return body
+
+
+def _json(body: bytes) -> dict[str, Any] | None:
     try:
-        answer = httpx.Response(200, content=body).json()
-    except (ValueError, RecursionError):
+        answer = answer_in(body)
+    except NoAnswer:
         return None
     return answer if isinstance(answer, dict) else None
 
 
+def _is_page(body: bytes) -> bool:
+    """Return whether a body is markup, in whatever encoding."""
+    return body.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n").startswith(b"<")
+
+
 def _ahead(response: httpx.Response) -> float | None:
-    try:
-        said = parsedate_to_datetime(response.headers.get("Date", ""))
-    except ValueError:
-        return None
+    said = http_date(response.headers.get("Date", ""))
     # The header has whole seconds: on the average half a one is cut off.
-    return (said.replace(tzinfo=said.tzinfo or UTC) - datetime.now(UTC)).total_seconds() + 0.5
+    return None if said is None else (said - datetime.now(UTC)).total_seconds() + 0.5
 
 
 def _days(response: httpx.Response) -> float | None:

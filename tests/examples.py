@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from seriesgate.series.model import CollectedSeries, Instance, InstanceHeader, InstanceSummary
+from seriesgate.series.model import (
+    CollectedSeries,
+    Identity,
+    Instance,
+    InstanceHeader,
+    InstanceSummary,
+)
 from seriesgate.series.report import Series
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from seriesgate.series.model import InstanceCopy
 
 DIGEST = b"\x01" * 16
 OTHER = b"\x02" * 16
+IDENTITY = Identity("1.3", b"A/17")
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
@@ -46,17 +58,34 @@ def instance(
     return Instance(named, "MODALITY", size, at, digest, is_recovered)
 
 
+def summary(
+    size: int = 100,
+    number: int | None = None,
+    digest: bytes = DIGEST,
+    identity: Identity = IDENTITY,
+) -> InstanceSummary:
+    return InstanceSummary(size, number, digest, identity)
+
+
 def collected(
-    *sops: str, series: str = "1.2", digest: bytes = DIGEST, **attributes: Any
+    *sops: str,
+    series: str = "1.2",
+    digest: bytes = DIGEST,
+    identity: Identity = IDENTITY,
+    conflicting: Collection[InstanceCopy] = (),
+    **attributes: Any,
 ) -> CollectedSeries:
+    """A series whose instances are numbered from 1; `conflicting` are further copies of them."""
     plain = CollectedSeries(
         series_instance_uid=series,
-        study_instance_uid="1.3",
-        patient_id=b"A/17",
         calling_ae_title="MODALITY",
-        instances={sop: InstanceSummary(100, number, digest) for number, sop in enumerate(sops, 1)},
-        conflicting_copies=frozenset(),
-        inconsistent_attributes=frozenset(),
+        instances={
+            sop: summary(100, number, digest, identity) for number, sop in enumerate(sops, 1)
+        },
+        conflicting_copies={
+            copy: summary(100, None, copy.digest, identity) for copy in conflicting
+        },
+        calling_ae_titles={identity: "MODALITY"},
         recovered_copies=frozenset(),
         first_instance_at=AT,
         last_instance_at=AT,

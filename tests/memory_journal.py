@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from seriesgate.gateway.ports import DeadLetter, Owed, PendingDelivery, Tally
 from seriesgate.series.delivery import DeliveryState
+from seriesgate.series.identity_groups import MAX_LISTED
 from seriesgate.series.model import InstanceCopy
+from seriesgate.series.revision import KnownSeries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     from seriesgate.gateway.ports import Outcome
     from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery
-    from seriesgate.series.revision import SeriesRevision
+    from seriesgate.series.model import CollectedSeries
+    from seriesgate.series.number_ranges import NumberRange
+    from seriesgate.series.revision import SeriesRevision, SeriesSummary
 
 SETTLED = {DeliveryState.DELIVERED, DeliveryState.DISCARDED}
 
@@ -30,7 +34,12 @@ class Entry:
     state: DeliveryState = DeliveryState.PENDING
     reason: str = ""
     at: datetime | None = None
-    is_released: bool = False
+    #: Those that have to be released; none once they are.
+    kept: frozenset[InstanceCopy] = frozenset()
+
+    @property
+    def is_released(self) -> bool:
+        return not self.kept
 
     @property
     def series(self) -> str:
@@ -40,12 +49,21 @@ class Entry:
         return self.state in SETTLED and self.at is not None and self.at <= moment
 
 
+@dataclass
+class Remembered:
+    summary: SeriesSummary
+    copies: set[InstanceCopy] = field(default_factory=set)
+    instances: list[str] = field(default_factory=list)
+    ranges: set[NumberRange] = field(default_factory=set)
+    returned: set[InstanceCopy] = field(default_factory=set)
+
+
 class MemoryJournal:
     """Implements `Journal`. `failure`, when set, is raised by whatever writes."""
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
-        self._revisions: dict[str, SeriesRevision] = {}
+        self._series: dict[str, Remembered] = {}
         self._entries: dict[str, Entry] = {}
         self._by_series: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         self._closed = 0
@@ -53,21 +71,40 @@ class MemoryJournal:
         self._deaths: Counter[str] = Counter()
         self._senders: tuple[list[SenderStatistics], float | None] = ([], None)
 
-    def known(self, series_instance_uid: str) -> SeriesRevision | None:
-        return self._revisions.get(series_instance_uid)
+    def known(self, collected: CollectedSeries) -> KnownSeries | None:
+        known = self._series.get(collected.series_instance_uid)
+        if known is None:
+            return None
+        summary = known.summary
+        if len(summary.identities.groups) == 1 and not summary.identities.others:
+            (only,) = summary.identities.groups
+            named = replace(only, members=tuple(known.instances[:MAX_LISTED]))
+            summary = replace(summary, identities=replace(summary.identities, groups=(named,)))
+        return KnownSeries(
+            summary,
+            frozenset(known.copies.intersection(collected.copies())),
+            frozenset(known.instances).intersection(
+                {*collected.instances, *collected.damaged_instances}
+            ),
+            tuple(sorted(known.ranges)),
+        )
 
     def record(self, closed: Iterable[tuple[SeriesRevision, Delivery]]) -> None:
         self._check()
         for revision, delivery in closed:
-            self._revisions[revision.series_instance_uid] = revision
-            added = {
-                InstanceCopy(uid, revision.instances[uid].digest)
-                for uid in revision.added_instances
-            }
-            entry = Entry(delivery, len(added), revision.added_conflicts | added)
+            uid = revision.summary.series_instance_uid
+            known = self._series.setdefault(uid, Remembered(revision.summary))
+            known.summary = revision.summary
+            known.ranges = known.ranges - revision.ranges_gone | revision.ranges_added
+            added = {InstanceCopy(*pair) for pair in _digests(revision)}
+            copies = revision.added_conflicts | added
+            known.copies |= copies
+            known.instances += revision.added_instances
+            entry = Entry(delivery, len(added), copies, kept=copies)
             self._entries[delivery.delivery_id] = entry
             self._by_series[entry.series][delivery.delivery_id] = entry
             self._closed += len(added)
+            self._hold(uid, revision.returned_copies)
 
     def load(self, delivery_id: str) -> Delivery:
         entry = self._entries[delivery_id]
@@ -87,43 +124,47 @@ class MemoryJournal:
             if outcome.is_final:
                 entry.state, entry.at = DeliveryState.DEAD, at
 
-    def is_delivered(self, series_instance_uid: str) -> bool:
-        return all(entry.state in SETTLED for entry in self._of(series_instance_uid))
-
-    def hold(self, series_instance_uid: str) -> None:
+    def hold(self, series_instance_uid: str, returned: Iterable[InstanceCopy]) -> None:
         self._check()
-        settled = [e for e in self._of(series_instance_uid) if e.state in SETTLED]
-        if settled:
-            settled[-1].is_released = False
+        self._hold(series_instance_uid, returned)
+
+    def _hold(self, uid: str, returned: Iterable[InstanceCopy]) -> None:
+        released = {
+            copy
+            for entry in self._of(uid)
+            if entry.state in SETTLED
+            for copy in entry.copies - entry.kept
+        }
+        if uid in self._series:
+            self._series[uid].returned |= released.intersection(returned)
 
     def take_releasable(self, delivered_before: datetime) -> Mapping[str, frozenset[InstanceCopy]]:
         self._check()
-        due = {
-            entry.series
-            for entry in self._entries.values()
-            if not entry.is_released and entry.is_settled_before(delivered_before)
-        }
-        copies: dict[str, frozenset[InstanceCopy]] = {}
-        for uid in due:
-            settled = [e for e in self._of(uid) if e.is_settled_before(delivered_before)]
-            copies[uid] = frozenset().union(*(entry.copies for entry in settled))
-            for entry in settled:
-                entry.is_released = True
-        return copies
+        copies: defaultdict[str, set[InstanceCopy]] = defaultdict(set)
+        for uid, known in self._series.items():
+            if known.returned:
+                copies[uid] |= known.returned
+                known.returned = set()
+        for entry in self._entries.values():
+            if entry.kept and entry.is_settled_before(delivered_before):
+                copies[entry.series] |= entry.kept
+                entry.kept = frozenset()
+        return {uid: frozenset(found) for uid, found in copies.items()}
 
-    def forget(self, delivered_before: datetime) -> int:
+    def forget(self, delivered_before: datetime) -> bool:
         self._check()
         forgotten = [
             uid
-            for uid in self._revisions
-            if all(e.is_settled_before(delivered_before) and e.is_released for e in self._of(uid))
+            for uid, known in self._series.items()
+            if not known.returned
+            and all(e.is_settled_before(delivered_before) and e.is_released for e in self._of(uid))
         ]
         for uid in forgotten:
-            del self._revisions[uid]
+            del self._series[uid]
             self._forgotten += self._of(uid)
             for delivery_id in self._by_series.pop(uid, {}):
                 del self._entries[delivery_id]
-        return len(forgotten)
+        return bool(forgotten)
 
     def undelivered(self) -> list[Owed]:
         return [
@@ -232,3 +273,7 @@ class MemoryJournal:
     def _check(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def _digests(revision: SeriesRevision) -> Iterator[tuple[str, bytes]]:
+    return ((uid, summary.digest) for uid, summary in revision.added_instances.items())

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.examples import AT, DIGEST, OTHER, collected, report
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.examples import AT, DIGEST, IDENTITY, OTHER, collected, report, summary
 from tests.memory_journal import MemoryJournal
 
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
@@ -23,12 +27,13 @@ from seriesgate.series.delivery import (
     delivery_id_of,
 )
 from seriesgate.series.description import SeriesDescription
-from seriesgate.series.model import InstanceCopy
+from seriesgate.series.model import Identity, InstanceCopy
 from seriesgate.series.pauses import BOUNDS, PauseHistogram
 from seriesgate.series.revision import next_revision
 
 DOWN = PublishFailure(FailureKind.TRANSIENT, "down")
 REFUSED = PublishFailure(FailureKind.REJECTED, "the server answered 422")
+STRANGER = Identity("9.9", b"B/9")
 LATER = AT + timedelta(hours=1)
 
 
@@ -43,11 +48,23 @@ def journal(request, tmp_path):
 
 def close_series(journal, *sops, series="1.2", **attributes):
     """Return the next revision of a series and its delivery, not recorded yet."""
-    known = journal.known(series)
-    revision = next_revision(known, collected(*sops, series=series, **attributes), AT)
+    came = collected(*sops, series=series, **attributes)
+    revision = next_revision(journal.known(came), came, AT)
     assert revision is not None
-    sent = report(series, count=len(revision.instances), revision=revision.revision)
+    summary = revision.summary
+    sent = report(series, count=summary.instances, revision=summary.revision)
     return revision, Delivery(delivery_id_of(sent), sent)
+
+
+def summary_of(journal, series="1.2"):
+    known = journal.known(collected(series=series))
+    return None if known is None else known.summary
+
+
+def known_of(journal, *sops, digest=DIGEST, series="1.2"):
+    """Return which of these copies and instances are known."""
+    known = journal.known(collected(*sops, digest=digest, series=series))
+    return known.copies, known.instances
 
 
 def record(journal, *sops, series="1.2", **attributes):
@@ -73,46 +90,95 @@ def owed_ids(journal):
 
 
 def test_nothing_is_known_of_a_series_that_was_never_closed(journal):
-    assert journal.known("1.2") is None
+    assert summary_of(journal) is None
     assert journal.undelivered() == []
     assert journal.dead_letters() == []
 
 
 def test_recorded_revision_is_known_with_all_that_was_known_of_it(journal):
-    conflict = InstanceCopy("1", OTHER)
     revision, delivery = close_series(
         journal,
         "1",
         "2",
-        conflicting_copies=frozenset({conflict}),
-        inconsistent_attributes=frozenset({"PatientID"}),
+        conflicting={InstanceCopy("1", OTHER)},
         damaged_instances=frozenset({"7"}),
-        patient_id=b"\xff\x00",
+        identity=Identity("1.3", b"\xff\x00"),
+        last_instance_at=LATER,
     )
     journal.record([(revision, delivery)])
-    assert journal.known("1.2") == revision
+    known = summary_of(journal)
+    assert (known.instances, known.size, known.revision) == (2, 200, 1)
+    assert known.conflicting_instances == ("1",)
+    assert known.damaged_instances == ("7",)
+    assert [group.identity for group in known.identities.groups] == [Identity("1.3", b"\xff\x00")]
+    assert (known.first_instance_at, known.last_instance_at, known.closed_at) == (AT, LATER, AT)
+    assert known_of(journal, "1", "2", "3") == (copies("1", "2"), {"1", "2"})
+    assert known_of(journal, "1", "2", digest=OTHER) == (copies("1", digest=OTHER), {"1", "2"})
     assert journal.load(delivery.delivery_id) == delivery
     assert journal.undelivered() == [Owed(delivery.delivery_id, "1.2")]
 
 
 def test_second_revision_is_known_in_place_of_the_first(journal):
     record(journal, "1", "2")
-    revision, delivery = close_series(journal, "2", "3", digest=OTHER)
+    record(journal, "2", "3", digest=OTHER)
+    known = summary_of(journal)
+    assert (known.revision, known.instances) == (2, 3)
+    assert known.conflicting_instances == ("2",)
+    assert known_of(journal, "1", "2", "3") == (copies("1", "2"), {"1", "2", "3"})
+    assert known_of(journal, "2", "3", digest=OTHER)[0] == copies("2", "3", digest=OTHER)
+
+
+def test_nothing_is_known_of_another_series_instances(journal):
+    record(journal, "1", "5", series="1.1")
+    record(journal, "2", series="1.2")
+    record(journal, "1", "5", series="1.3")
+    assert known_of(journal, "1", "2", "5") == (copies("2"), {"2"})
+
+
+def test_instance_whose_file_was_damaged_is_looked_for(journal):
+    record(journal, "1")
+    came = collected(damaged_instances=frozenset({"1", "2"}))
+    assert journal.known(came).instances == {"1"}
+
+
+def test_strays_are_known_by_name_also_those_that_came_before_the_others(journal):
+    record(journal, "s", identity=STRANGER)
+    revision, delivery = close_series(journal, "1", "2")
+    assert revision.summary.identities.strays() == ["s"]
     journal.record([(revision, delivery)])
-    known = journal.known("1.2")
-    assert known == revision
-    assert known.revision == 2
-    assert set(known.instances) == {"1", "2", "3"}
-    assert known.conflicting_copies == {InstanceCopy("2", OTHER)}
+    known = summary_of(journal)
+    assert known.inconsistent_attributes == {"PatientID", "StudyInstanceUID"}
+    assert known.identities.majority.identity == IDENTITY
+    assert known.identities.strays() == ["s"]
+    more, _ = close_series(journal, "t", "u", identity=STRANGER)
+    assert more.summary.identities.strays() == ["1", "2"]
+
+
+@given(batches=st.lists(st.lists(st.integers(-40, 40), max_size=12), min_size=1, max_size=8))
+def test_missing_numbers_are_those_of_all_revisions(batches):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.db"
+        with contextlib.closing(SqliteJournal(path, is_expected=False)) as journal:
+            check_missing_numbers(journal, batches)
+
+
+def check_missing_numbers(journal, batches):
+    seen = set()
+    for place, batch in enumerate(batches):
+        instances = {f"{place}.{i}": summary(1, number) for i, number in enumerate(batch)}
+        instances[f"{place}.none"] = summary(1, None)
+        revision, delivery = close_series(journal, instances=instances)
+        journal.record([(revision, delivery)])
+        seen.update(batch)
+        least, most = min(seen, default=0), max(seen, default=0)
+        assert set(revision.missing_instance_numbers) == set(range(least, most)) - seen
 
 
 def test_description_is_kept(journal):
     revision, delivery = close_series(journal, "1")
-    described = replace(
-        revision, description=SeriesDescription(patient_name="山田^太郎", series_number=3)
-    )
-    journal.record([(described, delivery)])
-    assert journal.known("1.2").description == described.description
+    description = SeriesDescription(patient_name="山田^太郎", series_number=3)
+    journal.record([(revision.described(description), delivery)])
+    assert summary_of(journal).description == description
 
 
 def test_what_closes_together_is_recorded_together(journal):
@@ -130,7 +196,7 @@ def check_that_recording_is_all_or_nothing(journal):
     closed = close_series(journal, "1")
     with pytest.raises(Exception, match="UNIQUE"):
         journal.record([closed, closed])
-    assert journal.known("1.2") is None
+    assert summary_of(journal) is None
     assert journal.undelivered() == []
     assert journal.tally().closed == 0
 
@@ -139,26 +205,9 @@ def test_delivered_series_is_owed_no_more_but_still_known(journal):
     delivery = record(journal, "1")
     deliver(journal, delivery)
     assert journal.undelivered() == []
-    assert journal.is_delivered("1.2")
-    assert journal.known("1.2").revision == 1
+    assert summary_of(journal).revision == 1
     with pytest.raises(KeyError):
         journal.load(delivery.delivery_id)
-
-
-def test_series_is_delivered_once_nothing_of_it_is_owed_or_dead(journal):
-    first = record(journal, "1")
-    second = record(journal, "2")
-    other = record(journal, "1", series="1.4")
-    assert not journal.is_delivered("1.2")
-    deliver(journal, first)
-    assert not journal.is_delivered("1.2")
-    bury(journal, second)
-    assert not journal.is_delivered("1.2")
-    journal.discard(second.delivery_id, AT)
-    assert journal.is_delivered("1.2")
-    assert not journal.is_delivered("1.4")
-    deliver(journal, other)
-    assert journal.is_delivered("1.4")
 
 
 def test_failed_attempt_is_counted(journal):
@@ -221,9 +270,9 @@ def test_what_is_owed_or_dead_is_not_released_with_another_revision(journal):
     deliver(journal, second)
     assert journal.take_releasable(AT) == {"1.2": copies("2")}
     deliver(journal, third)
-    assert journal.take_releasable(AT) == {"1.2": copies("2", "3")}
+    assert journal.take_releasable(AT) == {"1.2": copies("3")}
     journal.discard(first.delivery_id, AT)
-    assert journal.take_releasable(AT) == {"1.2": copies("1", "2", "3")}
+    assert journal.take_releasable(AT) == {"1.2": copies("1")}
 
 
 def test_conflicting_copies_are_released_with_the_revision_that_has_them(journal):
@@ -232,16 +281,39 @@ def test_conflicting_copies_are_released_with_the_revision_that_has_them(journal
     second = record(journal, "1", digest=OTHER)
     assert journal.take_releasable(LATER) == {}
     deliver(journal, second)
-    assert journal.take_releasable(AT) == {"1.2": copies("1") | copies("1", digest=OTHER)}
+    assert journal.take_releasable(AT) == {"1.2": copies("1", digest=OTHER)}
 
 
 def test_copies_that_came_again_are_released_once_more(journal):
-    deliver(journal, record(journal, "1"))
+    deliver(journal, record(journal, "1", "2"))
     journal.take_releasable(AT)
-    journal.hold("1.2")
-    journal.hold("never closed")
+    journal.hold("1.2", copies("1", "never seen"))
+    journal.hold("never closed", copies("1"))
+    assert journal.forget(LATER) is False
     assert journal.take_releasable(AT) == {"1.2": copies("1")}
     assert journal.take_releasable(AT) == {}
+
+
+def test_copies_that_came_again_with_new_ones_are_released_at_once(journal):
+    deliver(journal, record(journal, "1", "2"))
+    journal.take_releasable(AT)
+    late = record(journal, "2", "3")
+    assert journal.take_releasable(LATER) == {"1.2": copies("2")}
+    deliver(journal, late)
+    assert journal.take_releasable(LATER) == {"1.2": copies("3")}
+
+
+def test_copies_that_came_again_wait_for_a_delivery_that_has_not_ended(journal):
+    delivery = record(journal, "1")
+    journal.hold("1.2", copies("1"))
+    assert journal.take_releasable(LATER) == {}
+    bury(journal, delivery)
+    journal.hold("1.2", copies("1"))
+    assert journal.take_releasable(LATER) == {}
+    journal.discard(delivery.delivery_id, AT)
+    journal.hold("1.2", copies("1"))
+    assert journal.take_releasable(LATER) == {"1.2": copies("1")}
+    assert journal.take_releasable(LATER) == {}
 
 
 def test_series_is_forgotten_only_when_nothing_of_it_is_left_to_do(journal):
@@ -249,14 +321,15 @@ def test_series_is_forgotten_only_when_nothing_of_it_is_left_to_do(journal):
     kept = record(journal, "1", series="1.4")
     deliver(journal, first)
     journal.take_releasable(AT)
-    assert journal.forget(LATER) == 0
+    assert journal.forget(LATER) is False
     deliver(journal, second)
-    assert journal.forget(LATER) == 0
+    assert journal.forget(LATER) is False
     journal.take_releasable(AT)
-    assert journal.forget(AT - timedelta(seconds=1)) == 0
-    assert journal.forget(AT) == 1
-    assert journal.known("1.2") is None
-    assert journal.known("1.4") is not None
+    assert journal.forget(AT - timedelta(seconds=1)) is False
+    while journal.forget(AT):
+        pass
+    assert summary_of(journal) is None
+    assert summary_of(journal, "1.4") is not None
     assert owed_ids(journal) == [kept.delivery_id]
     assert record(journal, "9").report.Revision == 1
 
@@ -287,7 +360,8 @@ def test_tally_adds_up_whatever_becomes_of_deliveries(journal):
             DeliveryState.DISCARDED: 1,
         }
         journal.take_releasable(LATER)
-        journal.forget(datetime.now(UTC))
+        while journal.forget(datetime.now(UTC)):
+            pass
 
 
 def test_tally_knows_since_when_the_oldest_pending_delivery_is_owed(journal):
@@ -308,7 +382,7 @@ def test_tally_knows_since_when_the_oldest_pending_delivery_is_owed(journal):
 
 def test_copies_that_are_owed_or_dead_must_be_in_the_spool(journal):
     first = record(journal, "1", "2")
-    record(journal, "3", conflicting_copies=frozenset({InstanceCopy("1", OTHER)}))
+    record(journal, "3", conflicting={InstanceCopy("1", OTHER)})
     assert set(journal.owed_copies()) == {
         ("1.2", copy) for copy in copies("1", "2", "3") | copies("1", digest=OTHER)
     }

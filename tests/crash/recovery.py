@@ -13,15 +13,18 @@ from tests.crash.invariants import (
 )
 from tests.crash.simulated_disk import ProcessFiles
 from tests.crash.site import LOG, LONG, SECRET, STATE, STOPS, Answer, Gateway, ProcessDied
+from tests.examples import collected, summary
 
 from seriesgate.adapters.spool.spooled_file import is_damaged
-from seriesgate.series.model import InstanceCopy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tests.crash.simulated_disk import Image
     from tests.crash.site import Process, Site
 
-    from seriesgate.series.revision import SeriesRevision
+    from seriesgate.series.model import InstanceCopy
+    from seriesgate.series.revision import KnownSeries
 
 
 async def run_to_the_end(site: Site, *, process: Process | None = None) -> Gateway | None:
@@ -69,11 +72,11 @@ def _check_once(site: Site, gateway: Gateway) -> None:
     counted = 0
     owed: set[str] = set()
     for series, contents in site.ledger.contents.items():
-        known = site.journal.known(series)
+        known = _known(site, series, contents)
         acknowledged = site.ledger.acknowledged[series]
         if known is not None:
-            counted += len(known.instances)
-            _check_known(known, set(contents), acknowledged)
+            counted += known.summary.instances
+            _check_known(known, acknowledged)
         if series in dead:
             assert known is not None
             owed |= _check_dead(site, gateway, series, known)
@@ -83,8 +86,8 @@ def _check_once(site: Site, gateway: Gateway) -> None:
         check_row(series, sizes, acknowledged, row)
         assert (row is None) == (known is None)
         if row is not None and known is not None:
-            assert row.InstancesInSeries == len(known.instances), "I3: a wrong count"
-            assert row.Revision == known.revision, "I1: a revision is lost"
+            assert row.InstancesInSeries == known.summary.instances, "I3: a wrong count"
+            assert row.Revision == known.summary.revision, "I1: a revision is lost"
             is_described = row.PatientID == f"{SECRET}17"
             assert is_described or site.may_lack_descriptions, "I2: without its description"
     check_no_others(site.ledger.contents, site.server.rows)
@@ -93,29 +96,34 @@ def _check_once(site: Site, gateway: Gateway) -> None:
     check_is_private(site.log, [SECRET])
 
 
-def _check_known(
-    known: SeriesRevision, sent: set[InstanceCopy], acknowledged: set[InstanceCopy]
-) -> None:
+def _known(site: Site, series: str, sent: Iterable[InstanceCopy]) -> KnownSeries | None:
+    """Ask the journal for all that was sent of a series."""
+    first = {copy.sop_instance_uid: copy for copy in sorted(sent, reverse=True)}
+    asked = collected(
+        series=series,
+        instances={sop: summary(digest=copy.digest) for sop, copy in first.items()},
+        conflicting=set(sent) - set(first.values()),
+    )
+    return site.journal.known(asked)
+
+
+def _check_known(known: KnownSeries, acknowledged: set[InstanceCopy]) -> None:
     for copy in acknowledged:
-        assert known.knows(copy), f"I1: {copy.sop_instance_uid} was acknowledged and is lost"
-    for sop, summary in known.instances.items():
-        assert (sop, summary.digest) in sent, "I2: nobody has sent this"
-    assert known.conflicting_copies <= sent, "I2: nobody has sent this"
+        assert copy in known.copies, f"I1: {copy.sop_instance_uid} was acknowledged and is lost"
+    assert known.summary.instances == len(known.instances), "I2: nobody has sent this"
+    conflicts = set(known.summary.conflicting_instances)
+    assert conflicts <= known.instances, "I2: nobody has sent this"
 
 
-def _check_dead(site: Site, gateway: Gateway, series: str, known: SeriesRevision) -> set[str]:
+def _check_dead(site: Site, gateway: Gateway, series: str, known: KnownSeries) -> set[str]:
     """A dead letter has its files; return where they are."""
     image = site.disk.image()
-    copies = {InstanceCopy(sop, summary.digest) for sop, summary in known.instances.items()}
-    paths = {str(gateway.spool.path_of(series, copy)) for copy in copies}
+    kept = {str(gateway.spool.path_of(series, copy)) for copy in known.copies} & image.keys()
     letters = [x for x in site.journal.dead_letters() if x.series_instance_uid == series]
-    kept = paths & image.keys()
     assert len(kept) >= sum(letter.instances for letter in letters), "I1: without its files"
-    conflicts = {str(gateway.spool.path_of(series, copy)) for copy in known.conflicting_copies}
-    owed = kept | (conflicts & image.keys())
     files = ProcessFiles(site.disk)
-    assert not any(is_damaged(files, path) for path in owed), "I2: a damaged file"
-    return owed
+    assert not any(is_damaged(files, path) for path in kept), "I2: a damaged file"
+    return kept
 
 
 def _check_disk(image: Image, owed: set[str]) -> None:

@@ -15,7 +15,7 @@ import sys
 import termios
 import threading
 from contextlib import ExitStack, chdir, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -126,10 +126,9 @@ class Siege:
         for collected in closed:
             revision = next_revision(None, collected, datetime.now(UTC))
             assert revision is not None, "a series that is new to the journal is reported"
-            copy = min(collected.copies)
+            copy = min(collected.copies())
             path = self.receiver.spool.path_of(collected.series_instance_uid, copy)
-            described = replace(revision, description=read_series_description(path))
-            yield report_of(described, "gateway")
+            yield report_of(revision.described(read_series_description(path)), "gateway")
 
 
 @contextmanager

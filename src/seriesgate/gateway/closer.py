@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from functools import partial
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from seriesgate.gateway.bulkhead import Unit, contained
@@ -16,7 +14,7 @@ from seriesgate.gateway.senders import Peer
 from seriesgate.gateway.series_reader import CLOSING
 from seriesgate.series.delivery import Delivery, delivery_id_of
 from seriesgate.series.report import Series, fitting_report
-from seriesgate.series.revision import MAX_LISTED, SeriesRevision, next_revision
+from seriesgate.series.revision import KnownSeries, SeriesRevision, next_revision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,12 +27,14 @@ if TYPE_CHECKING:
     from seriesgate.gateway.senders import SenderRegister
     from seriesgate.gateway.series_reader import SeriesReader
     from seriesgate.gateway.totals import GatewayTotals
-    from seriesgate.series.model import CollectedSeries
+    from seriesgate.series.model import CollectedSeries, InstanceCopy
 
 _log = logging.getLogger(__name__)
 
 # Series that close at the same time share transactions; those of a batch wait for each other.
 _BATCH = 32
+# A batch has no more instances than this, or is one series.
+_BATCH_INSTANCES = 10_000
 _FULL_PAUSE = 5.0
 
 
@@ -42,7 +42,7 @@ class _Closing(NamedTuple):
     """A series that closes: what came, what was known, and what was made of both, if anything."""
 
     collected: CollectedSeries
-    known: SeriesRevision | None
+    known: KnownSeries | None
     revision: SeriesRevision | None
     delivery: Delivery | None
 
@@ -140,7 +140,7 @@ class SeriesCloser:
     async def _write_down(self, batch: list[CollectedSeries]) -> list[_Closing]:
         """Write what is new. Until then nothing is changed but what is in the spool."""
         known = await self._journal_thread(
-            lambda: [self._journal.known(collected.series_instance_uid) for collected in batch]
+            lambda: [self._journal.known(collected) for collected in batch]
         )
         closings = await self._file_thread(
             lambda: [self._revise(*pair) for pair in zip(batch, known, strict=True)]
@@ -148,17 +148,17 @@ class SeriesCloser:
         await self._while_full(lambda: self._record(closings))
         return closings
 
-    def _revise(self, collected: CollectedSeries, known: SeriesRevision | None) -> _Closing:
+    def _revise(self, collected: CollectedSeries, known: KnownSeries | None) -> _Closing:
         with self._deaths.noted(CLOSING, collected.series_instance_uid):
             return self._revised(collected, known)
 
-    def _revised(self, collected: CollectedSeries, known: SeriesRevision | None) -> _Closing:
+    def _revised(self, collected: CollectedSeries, known: KnownSeries | None) -> _Closing:
         checked = self._reader.checked(collected)
         revision = next_revision(known, checked, self._clock.utcnow())
         if revision is None:
             return _Closing(collected, known, None, None)
-        description = self._reader.describe(checked, revision.description)
-        revision = replace(revision, description=description)
+        majority = revision.summary.identities.majority
+        revision = revision.described(self._reader.describe(checked, majority))
         report = report_of(revision, self._gateway_name)
         return _Closing(collected, known, revision, Delivery(delivery_id_of(report), report))
 
@@ -196,22 +196,21 @@ class SeriesCloser:
                     self._report_closing(revision, delivery)
                     self._note_arrival(collected, known, revision)
             await self._forget_deaths(uid)
-        resent = [each.collected.series_instance_uid for each in closings if each.revision is None]
+        resent = {
+            each.collected.series_instance_uid: each.known.copies if each.known else frozenset()
+            for each in closings
+            if each.revision is None
+        }
         if resent:
             await self._release_again(resent)
 
-    async def _release_again(self, resent: list[str]) -> None:
-        for uid in resent:
+    async def _release_again(self, resent: dict[str, frozenset[InstanceCopy]]) -> None:
+        for uid, copies in resent.items():
             with self._bulkheads.unit("release of what came again", uid):
-                await self._while_full(partial(self._hold_delivered, uid))
+                await self._while_full(partial(self._journal.hold, uid, copies))
             _log.info("a series came again, nothing in it is new")
         self._totals.series_repeated += len(resent)
         self._came_again()
-
-    def _hold_delivered(self, uid: str) -> None:
-        # What is still owed keeps its files: they are released with their delivery.
-        if self._journal.is_delivered(uid):
-            self._journal.hold(uid)
 
     async def _forget_deaths(self, uid: str) -> None:
         unit_id = self._deaths.forget(CLOSING, uid)
@@ -219,29 +218,31 @@ class SeriesCloser:
             await self._while_full(partial(self._journal.forget_death, unit_id))
 
     def _note_arrival(
-        self, collected: CollectedSeries, known: SeriesRevision | None, made: SeriesRevision
+        self, collected: CollectedSeries, known: KnownSeries | None, made: SeriesRevision
     ) -> None:
         """Have it remembered of the sender how late it was; what came again is not late."""
         peer = Peer(collected.calling_host, collected.calling_ae_title)
         if known is None:
             self._senders.series_closed(peer, collected.pauses)
         elif made.added_instances:
-            late_by = (collected.first_instance_at - known.last_instance_at).total_seconds()
+            late_by = (collected.first_instance_at - known.summary.last_instance_at).total_seconds()
             self._senders.series_closed(peer, collected.pauses, late_by)
 
     def _report_closing(self, revision: SeriesRevision, delivery: Delivery) -> None:
+        summary, strays = revision.summary, revision.added_strays()
         self._totals.series_closed += 1
-        if revision.revision > 1:
+        if summary.revision > 1:
             self._totals.series_reopened += 1
             self._totals.instances_late += len(revision.added_instances)
-        self._totals.series_with_gaps += bool(delivery.report.MissingInstanceNumbers)
+        self._totals.series_with_gaps += bool(revision.missing_instance_numbers)
         self._totals.instances_conflicting += len(revision.added_conflicts)
+        self._totals.instances_inconsistent += strays
         _log.info(
             "series closed (%s): %d instances, %d of them new, revision %d",
             delivery.short_id,
-            len(revision.instances),
+            summary.instances,
             len(revision.added_instances),
-            revision.revision,
+            summary.revision,
         )
         if revision.added_conflicts:
             _log.warning(
@@ -249,24 +250,27 @@ class SeriesCloser:
                 delivery.short_id,
                 len(revision.added_conflicts),
             )
-        if revision.inconsistent_attributes:
+        if summary.inconsistent_attributes:
             _log.warning(
-                "series %s: its instances differ in %s",
+                "series %s: its instances differ in %s: %d of %d do not agree with most",
                 delivery.short_id,
-                ", ".join(sorted(revision.inconsistent_attributes)),
+                ", ".join(sorted(summary.inconsistent_attributes)),
+                summary.inconsistent_instances,
+                summary.instances,
             )
 
 
 def report_of(revision: SeriesRevision, gateway_name: str) -> Series:
-    """Return what the server is told of a revision."""
-    description = revision.description
+    """Return what the server is told of a revision: its attributes are those of one instance."""
+    summary = revision.summary
+    description = summary.description
     fields = {
-        "SeriesInstanceUID": revision.series_instance_uid,
+        "SeriesInstanceUID": summary.series_instance_uid,
         "PatientName": description.patient_name,
         "PatientID": description.patient_id,
-        "StudyInstanceUID": revision.study_instance_uid,
-        "InstancesInSeries": len(revision.instances),
-        "Revision": revision.revision,
+        "StudyInstanceUID": summary.study_instance_uid,
+        "InstancesInSeries": summary.instances,
+        "Revision": summary.revision,
         "AddedInstances": len(revision.added_instances),
         "Modality": description.modality,
         "SeriesNumber": description.series_number,
@@ -276,16 +280,18 @@ def report_of(revision: SeriesRevision, gateway_name: str) -> Series:
         "StudyDescription": description.study_description,
         "AccessionNumber": description.accession_number,
         "Manufacturer": description.manufacturer,
-        "CallingAETitle": revision.calling_ae_title,
+        "CallingAETitle": summary.identities.majority.calling_ae_title,
         "Gateway": gateway_name,
-        "Bytes": revision.size,
-        "FirstInstanceAt": revision.first_instance_at,
-        "LastInstanceAt": revision.last_instance_at,
-        "ClosedAt": revision.closed_at,
-        "MissingInstanceNumbers": revision.missing_instance_numbers(),
-        "ConflictingInstances": sorted(revision.conflicting_instances)[:MAX_LISTED],
-        "InconsistentAttributes": sorted(revision.inconsistent_attributes),
-        "DamagedInstances": sorted(revision.damaged_instances)[:MAX_LISTED],
+        "Bytes": summary.size,
+        "FirstInstanceAt": summary.first_instance_at,
+        "LastInstanceAt": summary.last_instance_at,
+        "ClosedAt": summary.closed_at,
+        "MissingInstanceNumbers": list(revision.missing_instance_numbers),
+        "ConflictingInstances": list(summary.conflicting_instances),
+        "InconsistentAttributes": sorted(summary.inconsistent_attributes),
+        "InconsistentInstances": summary.identities.strays(),
+        "InconsistentInstanceCount": summary.inconsistent_instances,
+        "DamagedInstances": list(summary.damaged_instances),
     }
     report, unfit = fitting_report(fields)
     if unfit:
@@ -294,6 +300,19 @@ def report_of(revision: SeriesRevision, gateway_name: str) -> Series:
 
 
 def _batches(closed: Iterable[CollectedSeries]) -> Iterator[list[CollectedSeries]]:
-    remaining = iter(closed)
-    while batch := list(islice(remaining, _BATCH)):
+    """Share out what closes; a very large series comes last, so that the others need not wait."""
+    batch: list[CollectedSeries] = []
+    instances = 0
+    for series in sorted(closed, key=_is_large):
+        added = len(series.instances) + len(series.conflicting_copies)
+        if len(batch) == _BATCH or (batch and instances + added > _BATCH_INSTANCES):
+            yield batch
+            batch, instances = [], 0
+        batch.append(series)
+        instances += added
+    if batch:
         yield batch
+
+
+def _is_large(series: CollectedSeries) -> bool:
+    return len(series.instances) > _BATCH_INSTANCES

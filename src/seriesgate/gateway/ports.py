@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery, DeliveryState, PublishFailure
     from seriesgate.series.description import SeriesDescription
-    from seriesgate.series.model import Instance, InstanceCopy, InstanceHeader
-    from seriesgate.series.revision import SeriesRevision
+    from seriesgate.series.model import CollectedSeries, Instance, InstanceCopy, InstanceHeader
+    from seriesgate.series.revision import KnownSeries, SeriesRevision
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -210,11 +210,17 @@ class Journal(Protocol):
     JournalFailed, those that write JournalFull too.
     """
 
-    def known(self, series_instance_uid: str) -> SeriesRevision | None:
-        """Return the latest revision of a series, or None if it is not known."""
+    def known(self, collected: CollectedSeries) -> KnownSeries | None:
+        """Return what is known of a series, as far as `collected` asks; None if it is not known.
+
+        It takes as long as there is collected, not as there is known.
+        """
 
     def record(self, closed: Iterable[tuple[SeriesRevision, Delivery]]) -> None:
-        """Write revisions, their instances and their deliveries, all or nothing."""
+        """Write revisions, what they add, and their deliveries, all or nothing.
+
+        Of the copies that came again, those are released once more that were released before.
+        """
 
     def load(self, delivery_id: str) -> Delivery:
         """Return an undelivered delivery. Raises KeyError for any other."""
@@ -222,20 +228,24 @@ class Journal(Protocol):
     def settle(self, outcomes: Iterable[Outcome], at: datetime) -> None:
         """Write down what became of attempts; a failed one counts, the next has the next number."""
 
-    def is_delivered(self, series_instance_uid: str) -> bool:
-        """Return whether nothing of a known series is owed any more, nor a dead letter."""
+    def hold(self, series_instance_uid: str, returned: Iterable[InstanceCopy]) -> None:
+        """Have files released once more: these known copies came again.
 
-    def hold(self, series_instance_uid: str) -> None:
-        """Have the files of a delivered series released once more: some of them came again."""
+        Those whose delivery is still owed, or dead, are released with it, as they would be anyway.
+        """
 
     def take_releasable(self, delivered_before: datetime) -> Mapping[str, frozenset[InstanceCopy]]:
         """Return copies, by series, that were delivered before then, or given up for good.
 
-        Some of them, each once: the caller removes their files. Empty when there are no more.
+        A bounded number of them, each once: the caller removes their files. Empty when there are no
+        more.
         """
 
-    def forget(self, delivered_before: datetime) -> int:
-        """Forget some series that were delivered and released before then; return how many."""
+    def forget(self, delivered_before: datetime) -> bool:
+        """Forget series that were delivered and released before then; return whether some are left.
+
+        A call takes a bounded time; a series that is partly forgotten is not known any more.
+        """
 
     def undelivered(self) -> list[Owed]:
         """Return what is owed, revisions of one series in order; called once at start."""

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         PreviewShelf,
     )
     from seriesgate.gateway.totals import GatewayTotals
-    from seriesgate.series.model import CollectedSeries, InstanceSummary
+    from seriesgate.series.model import CollectedSeries, Identity, InstanceSummary
     from seriesgate.series.revision import SeriesRevision
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,8 @@ _log = logging.getLogger(__name__)
 #: How many instances are kept for a picture, and how many bytes they have together.
 MAX_KEPT = 256
 MAX_KEPT_BYTES = 2**30
+# Of so many instances the one in the middle is sought.
+_MOST_CANDIDATES = 4096
 # After so many seconds without work the renderer gives its memory back.
 _IDLE = 60.0
 
@@ -86,9 +88,7 @@ class PreviewQueue:
     async def keep(self, closed: list[tuple[CollectedSeries, SeriesRevision]]) -> None:
         """Keep an instance of each series, that a delivery does not release. Raises nothing."""
         wanted = [pair for pair in closed if _is_worth_a_picture(pair[1])][-MAX_KEPT:]
-        kept = await self._file_thread(
-            lambda: [self._keep_one(collected) for collected, _ in wanted]
-        )
+        kept = await self._file_thread(lambda: [self._keep_one(*pair) for pair in wanted])
         dropped = []
         for (collected, _), one in zip(wanted, kept, strict=True):
             if one is not None:
@@ -146,8 +146,8 @@ class PreviewQueue:
         else:
             self._totals.previews_made += 1
 
-    def _keep_one(self, collected: CollectedSeries) -> _Kept | None:
-        copy = _middle(collected.instances)
+    def _keep_one(self, collected: CollectedSeries, revision: SeriesRevision) -> _Kept | None:
+        copy = _middle(collected.instances, revision.summary.identities.majority.identity)
         if copy is None:
             return None
         size = collected.instances[copy.sop_instance_uid].size
@@ -179,17 +179,23 @@ class PreviewQueue:
 
 def _is_worth_a_picture(revision: SeriesRevision) -> bool:
     """Some late instances are no middle of a series that has a picture already."""
-    return 2 * len(revision.added_instances) >= len(revision.instances)
+    return 2 * len(revision.added_instances) >= revision.summary.instances
 
 
-def _middle(instances: Mapping[str, InstanceSummary]) -> InstanceCopy | None:
-    """Return the instance in the middle, by Instance Number; those without one come first."""
-    if not instances:
+def _middle(instances: Mapping[str, InstanceSummary], identity: Identity) -> InstanceCopy | None:
+    """Return the instance in the middle, by Instance Number; those without one come first.
+
+    It is one of the patient that the series is shown with. Of a very large series, some are looked
+    at, evenly spread.
+    """
+    own = [uid for uid, summary in instances.items() if summary.identity == identity]
+    if not own:
         return None
 
     def place(uid: str) -> tuple[bool, int, str]:
         number = instances[uid].instance_number
         return number is not None, number or 0, uid
 
-    uid = sorted(instances, key=place)[len(instances) // 2]
+    some = own[:: 1 + len(own) // _MOST_CANDIDATES]
+    uid = sorted(some, key=place)[len(some) // 2]
     return InstanceCopy(uid, instances[uid].digest)

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from seriesgate.gateway.bulkhead import Unit, contained
 from seriesgate.gateway.deaths import WITH_CARE
 from seriesgate.gateway.ports import SeriesUnreadable, SpoolUnavailable
 from seriesgate.series.description import SeriesDescription
+from seriesgate.series.model import InstanceCopy
 
 if TYPE_CHECKING:
     from seriesgate.gateway.deaths import Deaths
     from seriesgate.gateway.ports import DescriptionReader, InstanceSpool
     from seriesgate.gateway.totals import GatewayTotals
-    from seriesgate.series.model import CollectedSeries, InstanceCopy
+    from seriesgate.series.identity_groups import IdentityGroup
+    from seriesgate.series.model import CollectedSeries
 
 _log = logging.getLogger(__name__)
 
@@ -57,21 +59,29 @@ class SeriesReader:
             _log.error("%d instances of a series are damaged and not counted", len(damaged))
         return collected.without(damaged)
 
-    def describe(self, collected: CollectedSeries, known: SeriesDescription) -> SeriesDescription:
-        """Read one instance; if none can be read, what was known before still holds."""
+    def describe(self, collected: CollectedSeries, majority: IdentityGroup) -> SeriesDescription:
+        """Read one instance that agrees with most; else what such a one has said still holds.
+
+        Nothing is taken from any other: a report never mixes what two instances say.
+        """
         uid = collected.series_instance_uid
         problem = "its files are not in the spool"
         if self._is_dangerous(uid):
             problem = "earlier runs have died of reading it"
         else:
-            for copy in islice(sorted(collected.copies), _MAX_SAMPLES):
+            samples = (
+                InstanceCopy(sop, summary.digest)
+                for sop, summary in collected.instances.items()
+                if summary.identity == majority.identity
+            )
+            for copy in heapq.nsmallest(_MAX_SAMPLES, samples):
                 description = self._read(uid, copy)
                 if isinstance(description, SeriesDescription):
                     return description
                 problem = description
-        if known == SeriesDescription():
+        if majority.description == SeriesDescription():
             _log.error("a closed series is reported without its description: %s", problem)
-        return known
+        return majority.description
 
     def _read(self, uid: str, copy: InstanceCopy) -> SeriesDescription | str:
         """Return what one instance says, or why it can't be read."""

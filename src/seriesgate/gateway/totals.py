@@ -48,6 +48,8 @@ class GatewayTotals:
     instances_late: int = 0
     #: Closings with gaps between their Instance Numbers.
     series_with_gaps: int = 0
+    #: New instances that name another study or patient than most of their series.
+    instances_inconsistent: int = 0
     #: Copies of instances that contradict another copy, and those that were found damaged.
     instances_conflicting: int = 0
     instances_damaged: int = 0

@@ -11,19 +11,13 @@ import heapq
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from seriesgate.series.model import (
-    PATIENT_ID,
-    STUDY_INSTANCE_UID,
-    CollectedSeries,
-    InstanceCopy,
-    InstanceSummary,
-)
+from seriesgate.series.model import CollectedSeries, Identity, InstanceCopy, InstanceSummary
 from seriesgate.series.pauses import SHORTEST, PauseHistogram
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from seriesgate.series.model import Instance
+    from seriesgate.series.model import Instance, InstanceHeader
 
 
 @dataclass(slots=True)
@@ -33,42 +27,44 @@ class OpenSeries:
     in_flight: int = 0
     deadline: float | None = None
     is_queued: bool = False
-    study_instance_uid: str = ""
-    patient_id: bytes = b""
+    #: That of the latest instance: most often the next one's too.
+    identity: Identity | None = None
     calling_ae_title: str = ""
     calling_host: str = ""
     instances: dict[str, InstanceSummary] = field(default_factory=dict)
-    conflicting_copies: set[InstanceCopy] = field(default_factory=set)
-    inconsistent_attributes: set[str] = field(default_factory=set)
+    conflicting_copies: dict[InstanceCopy, InstanceSummary] = field(default_factory=dict)
+    #: Of the first instance of each identity.
+    calling_ae_titles: dict[Identity, str] = field(default_factory=dict)
     recovered_copies: set[InstanceCopy] = field(default_factory=set)
     first_instance_at: datetime | None = None
     last_instance_at: datetime | None = None
     #: Made with the first pause: few series have any.
     pauses: PauseHistogram | None = None
 
-    def add(self, instance: Instance) -> None:
-        """Count `instance`, once however often it comes."""
+    def add(self, instance: Instance) -> bool:
+        """Count `instance`, once however often it comes; return whether it is a new one."""
         header = instance.header
         if self.first_instance_at is None:
             self.first_instance_at = instance.stored_at
             self.calling_ae_title = instance.calling_ae_title
             self.calling_host = instance.calling_host
-            self.study_instance_uid = header.study_instance_uid
-            self.patient_id = header.patient_id
-        if header.study_instance_uid != self.study_instance_uid:
-            self.inconsistent_attributes.add(STUDY_INSTANCE_UID)
-        if header.patient_id != self.patient_id:
-            self.inconsistent_attributes.add(PATIENT_ID)
+        identity = self.identity
+        if identity is None or not _is_of(header, identity):
+            identity = self.identity = Identity(header.study_instance_uid, header.patient_id)
+            self.calling_ae_titles.setdefault(identity, instance.calling_ae_title)
         self.last_instance_at = instance.stored_at
         if instance.is_recovered:
             self.recovered_copies.add(instance.copy)
-        first = self.instances.get(header.sop_instance_uid)
-        if first is None:
-            self.instances[header.sop_instance_uid] = InstanceSummary(
-                instance.size, header.instance_number, instance.digest
-            )
-        elif first.digest != instance.digest:
-            self.conflicting_copies.add(instance.copy)
+        summary = InstanceSummary(instance.size, header.instance_number, instance.digest, identity)
+        first = self.instances.setdefault(header.sop_instance_uid, summary)
+        if first.digest != instance.digest:
+            self.conflicting_copies.setdefault(instance.copy, summary)
+        return first is summary
+
+    def agrees_with(self, header: InstanceHeader) -> bool:
+        """Return whether an instance is of the study and patient that the first one named."""
+        first = next(iter(self.calling_ae_titles), None)
+        return first is None or _is_of(header, first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +97,7 @@ class SeriesCollector:
         # So long after its deadline is a series that has paused; a negative time is before it.
         self._paused_after = SHORTEST - quiet_period
         self._open: dict[str, OpenSeries] = {}
+        self._instances = 0
         # (deadline, SeriesInstanceUID): at most one entry per series, and it may be too early, for
         # when a deadline moves on, its entry is put right only once it comes to the top.
         self._queue: list[tuple[float, str]] = []
@@ -116,7 +113,7 @@ class SeriesCollector:
 
     def instance_count(self) -> int:
         """Return the number of distinct instances in all open series."""
-        return sum(len(series.instances) for series in self._open.values())
+        return self._instances
 
     def progress(self, limit: int) -> list[OpenSeriesProgress]:
         """Return `limit` open series at most: those that something comes of, the next to close."""
@@ -141,6 +138,14 @@ class SeriesCollector:
             self._note_pause(series, now)
         series.in_flight += 1
 
+    def agrees(self, header: InstanceHeader) -> bool:
+        """Return whether an instance is of the study and patient that its open series is of.
+
+        That is what the first of it said. True while nothing of the series is counted.
+        """
+        series = self._open.get(header.series_instance_uid)
+        return series is None or series.agrees_with(header)
+
     def let_go(self, series_instance_uid: str) -> None:
         """End a `hold` whose instance came to nothing. The quiet period goes on as it was."""
         series = self._open[series_instance_uid]
@@ -164,7 +169,7 @@ class SeriesCollector:
             series.in_flight -= 1
         elif not series.in_flight:
             self._note_pause(series, now)
-        series.add(instance)
+        self._instances += series.add(instance)
         series.deadline = now + self._quiet_period
         if series.in_flight == 0:
             self._enqueue(uid, series)
@@ -194,7 +199,9 @@ class SeriesCollector:
         closed = []
         while (deadline := self.next_deadline()) is not None and deadline <= now:
             _, uid = heapq.heappop(self._queue)
-            closed.append(_collected(uid, self._open.pop(uid)))
+            series = self._open.pop(uid)
+            self._instances -= len(series.instances)
+            closed.append(_collected(uid, series))
         return closed
 
     def _note_pause(self, series: OpenSeries, now: float) -> None:
@@ -211,6 +218,13 @@ class SeriesCollector:
             series.is_queued = True
 
 
+def _is_of(header: InstanceHeader, identity: Identity) -> bool:
+    return (
+        header.study_instance_uid == identity.study_instance_uid
+        and header.patient_id == identity.patient_id
+    )
+
+
 def _closes_after(entry: tuple[str, OpenSeries]) -> float:
     _, series = entry
     return 0.0 if series.in_flight or series.deadline is None else series.deadline
@@ -219,17 +233,16 @@ def _closes_after(entry: tuple[str, OpenSeries]) -> float:
 def _collected(uid: str, series: OpenSeries) -> CollectedSeries:
     if series.first_instance_at is None or series.last_instance_at is None:
         raise AssertionError("a series without an instance has no deadline")
+    # Handed on, not copied: a series may have a million instances.
     return CollectedSeries(
         series_instance_uid=uid,
-        study_instance_uid=series.study_instance_uid,
-        patient_id=series.patient_id,
         calling_ae_title=series.calling_ae_title,
         calling_host=series.calling_host,
         pauses=series.pauses,
         instances=series.instances,
-        conflicting_copies=frozenset(series.conflicting_copies),
-        inconsistent_attributes=frozenset(series.inconsistent_attributes),
-        recovered_copies=frozenset(series.recovered_copies),
+        conflicting_copies=series.conflicting_copies,
+        calling_ae_titles=series.calling_ae_titles,
+        recovered_copies=series.recovered_copies,
         first_instance_at=series.first_instance_at,
         last_instance_at=series.last_instance_at,
     )

@@ -6,14 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from seriesgate.series.pauses import PauseHistogram
-
-#: Attributes that every instance of a series must agree on (PS3.3 A.1.2.3), by their keywords.
-STUDY_INSTANCE_UID = "StudyInstanceUID"
-PATIENT_ID = "PatientID"
 
 
 # Tuples where one is made for each instance: a frozen dataclass takes three times as long to make.
@@ -64,52 +61,69 @@ class Instance(NamedTuple):
         return InstanceCopy(self.header.sop_instance_uid, self.digest)
 
 
+class Identity(NamedTuple):
+    """Whose an instance says it is: its study, and the raw value of its PatientID.
+
+    All instances of a series must agree on both (PS3.3 A.1.2.3).
+    """
+
+    study_instance_uid: str
+    patient_id: bytes
+
+
 class InstanceSummary(NamedTuple):
     """What is kept of an instance once it is counted.
 
-    Its size in bytes, its Instance Number (0020,0013) and its digest.
+    Its size in bytes, its Instance Number (0020,0013), its digest, and whose it says it is.
     """
 
     size: int
     instance_number: int | None
     digest: bytes
+    identity: Identity
 
 
 @dataclass(frozen=True, slots=True)
 class CollectedSeries:
     """A series, or the late part of one, whose quiet period has passed.
 
-    `instances` maps each distinct SOP Instance UID to the summary of its first copy;
-    `conflicting_copies` are the others. `study_instance_uid`, `patient_id`, `calling_ae_title` and
-    `calling_host` are those of the first instance; `inconsistent_attributes` are the keywords of
-    those on which the instances disagree. `recovered_copies` came in an earlier run;
-    `damaged_instances` are those that did, and can't be read any more. The times are aware UTC.
-    `pauses` are those between its instances, None if there were none to count.
+    `instances` maps each distinct SOP Instance UID, in the order of their coming, to the summary of
+    its first copy; `conflicting_copies` are the others. `calling_ae_title` and `calling_host` are
+    those of the first instance; `calling_ae_titles` has that of the first of each identity.
+    `recovered_copies` came in an earlier run; `damaged_instances` are those that did, and can't be
+    read any more. The times are aware UTC. `pauses` are those between its instances, None if there
+    were none to count.
     """
 
     series_instance_uid: str
-    study_instance_uid: str
-    patient_id: bytes
     calling_ae_title: str
     instances: Mapping[str, InstanceSummary]
-    conflicting_copies: frozenset[InstanceCopy]
-    inconsistent_attributes: frozenset[str]
-    recovered_copies: frozenset[InstanceCopy]
+    conflicting_copies: Mapping[InstanceCopy, InstanceSummary]
+    calling_ae_titles: Mapping[Identity, str]
+    recovered_copies: AbstractSet[InstanceCopy]
     first_instance_at: datetime
     last_instance_at: datetime
     damaged_instances: frozenset[str] = frozenset()
     calling_host: str = ""
     pauses: PauseHistogram | None = None
 
-    @property
-    def copies(self) -> frozenset[InstanceCopy]:
-        """Every copy of every instance."""
-        return self.conflicting_copies.union(
-            InstanceCopy(uid, summary.digest) for uid, summary in self.instances.items()
-        )
+    def copies(self) -> Iterator[InstanceCopy]:
+        """Yield every copy of every instance."""
+        for uid, summary in self.instances.items():
+            yield InstanceCopy(uid, summary.digest)
+        yield from self.conflicting_copies
 
-    def without(self, damaged: frozenset[InstanceCopy]) -> CollectedSeries:
-        """Return the series without the copies that are found damaged."""
+    def identities(self) -> set[Identity]:
+        """Return whose the instances, and all their copies, say they are."""
+        found = {summary.identity for summary in self.instances.values()}
+        found.update(summary.identity for summary in self.conflicting_copies.values())
+        return found
+
+    def without(self, damaged: AbstractSet[InstanceCopy]) -> CollectedSeries:
+        """Return the series without the copies that are found damaged.
+
+        Where another copy of such an instance is whole, that is the one that counts.
+        """
         if not damaged:
             return self
         instances = {
@@ -117,10 +131,16 @@ class CollectedSeries:
             for uid, summary in self.instances.items()
             if InstanceCopy(uid, summary.digest) not in damaged
         }
+        conflicting = {}
+        for copy, summary in self.conflicting_copies.items():
+            if copy in damaged:
+                continue
+            if instances.setdefault(copy.sop_instance_uid, summary) is not summary:
+                conflicting[copy] = summary
         lost = {copy.sop_instance_uid for copy in damaged} - instances.keys()
         return replace(
             self,
             instances=instances,
-            conflicting_copies=self.conflicting_copies - damaged,
+            conflicting_copies=conflicting,
             damaged_instances=frozenset(lost),
         )

@@ -83,7 +83,9 @@ class Series(BaseModel):
     StudyDescription: _Text = Field(default="", description="(0008,1030)")
     AccessionNumber: _Text = Field(default="", description="(0008,0050)")
     Manufacturer: _Text = Field(default="", description="(0008,0070)")
-    CallingAETitle: _Text = Field(default="", description="AE title that sent the first instance")
+    CallingAETitle: _Text = Field(
+        default="", description="AE title that sent the first instance of those that agree"
+    )
     Gateway: _Text = Field(default="", description="name of the gateway that sent the report")
     Bytes: _Count | None = Field(default=None, description="size of all its data sets, in bytes")
     FirstInstanceAt: AwareDatetime | None = Field(
@@ -107,6 +109,14 @@ class Series(BaseModel):
         default_factory=list,
         description="attributes on which the instances of the series disagree although they must "
         "not: StudyInstanceUID, PatientID",
+    )
+    InconsistentInstances: Annotated[list[_Uid], Field(max_length=1000)] = Field(
+        default_factory=list,
+        description="SOP Instance UIDs that name another study or patient than most of the series: "
+        "the other attributes are those of an instance that agrees with most",
+    )
+    InconsistentInstanceCount: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        default=0, description="how many they are; InconsistentInstances names at most 1000"
     )
     DamagedInstances: Annotated[list[_Uid], Field(max_length=1000)] = Field(
         default_factory=list,

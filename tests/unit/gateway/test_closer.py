@@ -9,6 +9,7 @@ from tests.examples import DIGEST, OTHER, instance
 from tests.fakes import FakeClock, MemorySpool, QuietAssociation, inline, settle
 from tests.memory_journal import MemoryJournal
 
+from seriesgate.gateway import closer
 from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.deaths import NO_DEATHS, Deaths
@@ -24,6 +25,8 @@ from seriesgate.series.model import InstanceCopy
 from seriesgate.series.pauses import BOUNDS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seriesgate.series.delivery import Delivery
 
 
@@ -51,6 +54,9 @@ class Bench:
         self.journal = CountingJournal()
         self.delivered: list[Delivery] = []
         self.is_readable = True
+        self.read_files: list[Path] = []
+        #: By the names of files.
+        self.descriptions: dict[str, SeriesDescription] = {}
         self.came_again = 0
         self.totals = GatewayTotals()
         self.senders = SenderRegister(self.clock)
@@ -81,10 +87,13 @@ class Bench:
     def count_resent(self):
         self.came_again += 1
 
-    def read(self, _path):
+    def read(self, path):
         if not self.is_readable:
             raise SeriesUnreadable("not DICOM")
-        return SeriesDescription(patient_name="Doe^Jane", patient_id="A/17", modality="MR")
+        self.read_files.append(path)
+        return self.descriptions.get(
+            path.name, SeriesDescription(patient_name="Doe^Jane", patient_id="A/17", modality="MR")
+        )
 
     def receive(self, sop, series="1.2", calling_host="", **attributes):
         stored = instance(sop, series, at=self.clock.utcnow(), **attributes)
@@ -332,5 +341,111 @@ def test_sender_is_remembered_with_the_pauses_in_its_series_and_between_their_re
         assert (sender.series, sender.late) == (1, 1)
         counts = dict(zip(BOUNDS, sender.pauses.counts, strict=True))
         assert {bound: count for bound, count in counts.items() if count} == {0.5: 1, 3.0: 1}
+
+    asyncio.run(scenario())
+
+
+def named(sop, patient, digest=DIGEST):
+    """Where the file of an instance is in the spool, and what it says."""
+    return {f"{sop}-{digest.hex()}": SeriesDescription(patient_id=patient, modality=patient)}
+
+
+STRANGER = {"study": "9.9", "patient_id": b"OTHER"}
+
+
+def test_report_is_what_most_say_and_names_the_strays(caplog):
+    """The stray comes first and has the lowest UID, and nothing of it is in the report."""
+
+    async def scenario():
+        bench = Bench()
+        bench.descriptions = named("0.1", "OTHER") | named("1.1", "REAL")
+        async with bench.running():
+            bench.receive("0.1", **STRANGER)
+            for number in range(1, 11):
+                bench.receive(f"1.{number}")
+            await bench.clock.advance(1)
+            (report,) = bench.reports()
+        assert (report.PatientID, report.Modality) == ("REAL", "REAL")
+        assert report.StudyInstanceUID == "1.3"
+        assert report.InconsistentAttributes == ["PatientID", "StudyInstanceUID"]
+        assert (report.InconsistentInstances, report.InconsistentInstanceCount) == (["0.1"], 1)
+        assert report.InstancesInSeries == 11
+        assert bench.totals.instances_inconsistent == 1
+
+    asyncio.run(scenario())
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert "1 of 11 do not agree with most" in warning
+    assert "OTHER" not in caplog.text
+    assert "9.9" not in caplog.text
+
+
+def test_stray_that_comes_late_leaves_the_report_what_most_say():
+    async def scenario():
+        bench = Bench()
+        bench.descriptions = named("0.1", "OTHER") | named("1.1", "REAL") | named("1.3", "REAL")
+        async with bench.running():
+            bench.receive("1.1")
+            bench.receive("1.2")
+            await bench.clock.advance(1)
+            bench.receive("0.1", **STRANGER)
+            await bench.clock.advance(1)
+            bench.receive("0.2", **STRANGER)
+            bench.receive("1.3")
+            await bench.clock.advance(1)
+        assert [report.PatientID for report in bench.reports()] == ["REAL"] * 3
+        assert bench.reports()[-1].InconsistentInstances == ["0.1", "0.2"]
+
+    asyncio.run(scenario())
+
+
+def test_stray_alone_gives_way_when_the_others_come():
+    async def scenario():
+        bench = Bench()
+        bench.descriptions = named("0.1", "OTHER") | named("1.1", "REAL")
+        async with bench.running():
+            bench.receive("0.1", **STRANGER)
+            await bench.clock.advance(1)
+            for number in range(1, 4):
+                bench.receive(f"1.{number}")
+            await bench.clock.advance(1)
+            first, second = bench.reports()
+        assert (first.PatientID, first.StudyInstanceUID) == ("OTHER", "9.9")
+        assert (second.PatientID, second.StudyInstanceUID) == ("REAL", "1.3")
+        assert (second.Revision, second.InconsistentInstances) == (2, ["0.1"])
+
+    asyncio.run(scenario())
+
+
+def test_series_whose_majority_cannot_be_read_takes_nothing_from_a_stray():
+    async def scenario():
+        bench = Bench()
+        bench.descriptions = named("0.1", "OTHER")
+        async with bench.running():
+            bench.receive("0.1", **STRANGER)
+            await bench.clock.advance(1)
+            bench.is_readable = False
+            bench.receive("1.1")
+            bench.receive("1.2")
+            await bench.clock.advance(1)
+            report = bench.reports()[-1]
+        assert (report.PatientID, report.StudyInstanceUID, report.Modality) == ("", "1.3", "")
+
+    asyncio.run(scenario())
+
+
+def test_very_large_series_is_closed_after_the_others(monkeypatch):
+    monkeypatch.setattr(closer, "_BATCH_INSTANCES", 5)
+
+    async def scenario():
+        bench = Bench()
+        async with bench.running():
+            for number in range(20):
+                bench.receive(f"1.{number}", "large")
+            for series in ("a", "b", "c"):
+                bench.receive("1.1", series)
+                bench.receive("1.2", series)
+            await bench.clock.advance(1)
+            assert [r.SeriesInstanceUID for r in bench.reports()] == ["a", "b", "c", "large"]
+        assert bench.journal.transactions == 3
 
     asyncio.run(scenario())

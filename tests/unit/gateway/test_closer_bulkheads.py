@@ -19,10 +19,10 @@ def spoil(bench: Bench, kind: type[Exception]) -> None:
     """Have the closing of one series raise something that nobody expects."""
     known = bench.journal.known
 
-    def spoiled(uid):
-        if uid == CULPRIT:
+    def spoiled(collected):
+        if collected.series_instance_uid == CULPRIT:
             raise kind("Doe^Jane")
-        return known(uid)
+        return known(collected)
 
     bench.journal.known = spoiled  # type: ignore[method-assign]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.examples import AT, IDENTITY, collected, summary
 from tests.fakes import FakeClock
 
 from seriesgate.adapters.preview.hard_link_shelf import HardLinkShelf
@@ -19,7 +20,10 @@ from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.ports import NoPreview
 from seriesgate.gateway.previews import PreviewQueue
 from seriesgate.gateway.totals import GatewayTotals
-from seriesgate.series.model import InstanceSummary
+from seriesgate.series.model import Identity
+from seriesgate.series.revision import KnownSeries, next_revision
+
+STRANGER = Identity("9.9", b"B/9")
 
 
 class Site:
@@ -73,17 +77,18 @@ class Site:
     async def wait(self, event, _until):
         await event.wait()
 
-    async def close(self, uid, numbers, *, known=0, size=10):
+    async def close(self, uid, numbers, *, known=0, size=10, identity=IDENTITY):
         """Close a series of instances that are named by series and number, then release them."""
-        instances = {f"{uid}.{n}": InstanceSummary(size, n, b"") for n in numbers}
+        instances = {f"{uid}.{n}": summary(size, n, identity=identity) for n in numbers}
         for name in instances:
             (self.spool / name).write_text(name)
-        collected = Collected(uid, instances)
-        revision = Revision(
-            tuple(instances), dict.fromkeys((*instances, *(f"old{n}" for n in range(known))))
-        )
-        pair: Any = (collected, revision)
-        await self.queue.keep([pair])
+        known_before = {f"old{n}": summary() for n in range(known)}
+        came = collected(series=uid, instances=known_before)
+        before = next_revision(None, came, AT)
+        now = collected(series=uid, instances=instances)
+        made = next_revision(None if before is None else KnownSeries(before.summary), now, AT)
+        assert made is not None
+        await self.queue.keep([(now, made)])
         for name in instances:
             (self.spool / name).unlink()
 
@@ -101,16 +106,6 @@ class Site:
         await asyncio.gather(task, return_exceptions=True)
 
 
-class Collected:
-    def __init__(self, uid, instances):
-        self.series_instance_uid, self.instances = uid, instances
-
-
-class Revision:
-    def __init__(self, added, instances):
-        self.added_instances, self.instances = added, instances
-
-
 def test_middle_instance_is_shown_after_the_delivery_and_outlives_its_release(tmp_path):
     async def scenario():
         site = Site(tmp_path)
@@ -123,6 +118,28 @@ def test_middle_instance_is_shown_after_the_delivery_and_outlives_its_release(tm
         assert list(site.kept.iterdir()) == []
         assert site.rests == 1
         assert site.counts() == (1, 0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_picture_is_of_the_patient_that_the_series_is_shown_with(tmp_path):
+    """Some instances of another patient came first, and are in the middle."""
+
+    async def scenario():
+        site = Site(tmp_path)
+        names = {
+            f"{n}": summary(10, n, identity=STRANGER if n in {4, 5} else IDENTITY)
+            for n in range(1, 8)
+        }
+        for name in names:
+            (site.spool / name).write_text(name)
+        came = collected(series="1", instances=names)
+        made = next_revision(None, came, AT)
+        assert made is not None
+        await site.queue.keep([(came, made)])
+        site.queue.delivered("1")
+        await site.make()
+        assert site.sent == [("1", b"3")]
 
     asyncio.run(scenario())
 

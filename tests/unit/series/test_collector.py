@@ -7,9 +7,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.examples import DIGEST, OTHER, instance
+from tests.examples import DIGEST, IDENTITY, OTHER, instance
 
 from seriesgate.series.collector import SeriesCollector
+from seriesgate.series.identity_groups import disagreements
 from seriesgate.series.model import InstanceCopy
 from seriesgate.series.pauses import BOUNDS, PauseHistogram
 
@@ -51,7 +52,7 @@ def test_conflicting_instance_is_flagged_and_counts_once():
     collector.observe(instance("1.1", digest=OTHER), now=10.0)
     collector.observe(instance("1.1"), now=10.0)
     (closed,) = collector.close_quiet(11.0)
-    assert closed.conflicting_copies == {InstanceCopy("1.1", OTHER)}
+    assert set(closed.conflicting_copies) == {InstanceCopy("1.1", OTHER)}
     assert closed.instances["1.1"].digest == DIGEST
     assert len(closed.instances) == 1
 
@@ -70,8 +71,8 @@ def test_instances_that_name_other_studies_or_patients_are_noticed(attributes, n
     collector.observe(instance("1.1"), now=10.0)
     collector.observe(instance("1.5", **attributes), now=10.0)
     (closed,) = collector.close_quiet(11.0)
-    assert closed.inconsistent_attributes == named
-    assert (closed.study_instance_uid, closed.patient_id) == ("1.3", b"A/17")
+    assert disagreements(closed.identities()) == named
+    assert next(iter(closed.calling_ae_titles)) == IDENTITY
 
 
 def test_what_an_earlier_run_received_is_told_apart():

@@ -136,6 +136,7 @@ def _series(totals: GatewayTotals) -> _Json:
         "with_gaps": totals.series_with_gaps,
         "late_instances": totals.instances_late,
         "conflicting_instances": totals.instances_conflicting,
+        "inconsistent_instances": totals.instances_inconsistent,
         "damaged_instances": totals.instances_damaged,
     }
 

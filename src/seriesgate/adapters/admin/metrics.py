@@ -113,6 +113,11 @@ class _StatusCollector(Collector):
             totals.instances_conflicting,
         )
         yield _counter(
+            "instances_inconsistent",
+            "instances that name another study or patient than most of their series",
+            totals.instances_inconsistent,
+        )
+        yield _counter(
             "instances_damaged",
             "instances whose files were found damaged",
             totals.instances_damaged,

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from seriesgate.adapters.journal.schema import MIGRATIONS
+from seriesgate.adapters.journal.seals import DamagedRow
 from seriesgate.gateway.ports import JournalFailed, JournalFull
 from seriesgate.series.delivery import DeliveryState
 from seriesgate.startup import CannotStart
@@ -84,7 +85,7 @@ def mapped_errors(connection: sqlite3.Connection, *, writes: bool = False) -> It
     except _UNFIT_VALUE:
         raise
     except (sqlite3.Error, ValueError) as error:
-        if writes and isinstance(error, ValueError):
+        if writes and isinstance(error, ValueError) and not isinstance(error, DamagedRow):
             raise
         code = _code(error)
         if code == sqlite3.SQLITE_FULL:

@@ -5,24 +5,27 @@ Decided in ADR 11.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from seriesgate.adapters.journal.copies import look_up
 from seriesgate.adapters.journal.journal_file import mapped_errors, open_journal
+from seriesgate.adapters.journal.ranges import read_ranges
 from seriesgate.adapters.journal.records import (
-    add_to_total,
     read_delivery,
-    read_revision,
     read_senders,
     write_outcome,
     write_revision,
     write_senders,
 )
+from seriesgate.adapters.journal.releases import forget, note_returned, take_releasable
+from seriesgate.adapters.journal.summaries import named_before_divided, read_summary
 from seriesgate.gateway.ports import DeadLetter, Owed, PendingDelivery, Tally
 from seriesgate.series.delivery import DeliveryState
 from seriesgate.series.model import InstanceCopy
+from seriesgate.series.revision import KnownSeries, added_instances, new_numbers
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,10 +35,8 @@ if TYPE_CHECKING:
     from seriesgate.gateway.ports import Outcome
     from seriesgate.gateway.senders import SenderStatistics
     from seriesgate.series.delivery import Delivery
+    from seriesgate.series.model import CollectedSeries
     from seriesgate.series.revision import SeriesRevision
-
-# How many series one call releases or forgets: the thread is never busy for long.
-_BATCH = 100
 
 _PENDING, _DEAD = DeliveryState.PENDING.value, DeliveryState.DEAD.value
 _DELIVERED, _DISCARDED = DeliveryState.DELIVERED.value, DeliveryState.DISCARDED.value
@@ -55,29 +56,28 @@ class SqliteJournal:
         """Close the file."""
         self._connection.close()
 
-    def known(self, series_instance_uid: str) -> SeriesRevision | None:
-        """Return the latest revision of a series, or None if it is not known."""
+    def known(self, collected: CollectedSeries) -> KnownSeries | None:
+        """Return what is known of a series, as far as `collected` asks; None if it is not known."""
         with mapped_errors(self._connection):
-            row = self._connection.execute(
-                "SELECT series_id, study_instance_uid, patient_id, calling_ae_title, revision,"
-                " inconsistent_attributes, damaged_instances, first_instance_at, last_instance_at,"
-                " closed_at, description, seal FROM series WHERE series_instance_uid = ?",
-                (series_instance_uid,),
-            ).fetchone()
-            if row is None:
+            found = read_summary(self._connection, collected.series_instance_uid)
+            if found is None:
                 return None
-            copies = self._connection.execute(
-                "SELECT sop_instance_uid, digest, is_conflict, size, instance_number, revision"
-                " FROM copy WHERE series_id = ?",
-                (row[0],),
-            ).fetchall()
-            return read_revision(series_instance_uid, row[1:], copies)
+            series_id, summary = found
+            identities = named_before_divided(
+                self._connection, series_id, summary.identities, collected
+            )
+            copies, instances = look_up(self._connection, series_id, collected)
+            known = KnownSeries(replace(summary, identities=identities), copies, instances)
+            numbers = new_numbers(added_instances(known, collected))
+            return replace(known, ranges=read_ranges(self._connection, series_id, numbers))
 
     def record(self, closed: Iterable[tuple[SeriesRevision, Delivery]]) -> None:
-        """Write revisions, their instances and their deliveries, all or nothing."""
+        """Write revisions, what they add, and their deliveries, all or nothing."""
         with self._transaction() as connection:
             for revision, delivery in closed:
                 write_revision(connection, revision, delivery)
+                uid = revision.summary.series_instance_uid
+                note_returned(connection, uid, revision.returned_copies)
 
     def load(self, delivery_id: str) -> Delivery:
         """Return an undelivered delivery. Raises KeyError for any other."""
@@ -97,71 +97,20 @@ class SqliteJournal:
             for outcome in outcomes:
                 write_outcome(connection, outcome, at)
 
-    def is_delivered(self, series_instance_uid: str) -> bool:
-        """Return whether nothing of a known series is owed any more, nor a dead letter."""
-        with mapped_errors(self._connection):
-            row = self._connection.execute(
-                "SELECT 1 FROM delivery JOIN series USING (series_id)"
-                " WHERE series_instance_uid = ? AND settled_at IS NULL",
-                (series_instance_uid,),
-            ).fetchone()
-        return row is None
-
-    def hold(self, series_instance_uid: str) -> None:
-        """Have the files of a delivered series released once more: some of them came again."""
+    def hold(self, series_instance_uid: str, returned: Iterable[InstanceCopy]) -> None:
+        """Have files released once more: these known copies came again."""
         with self._transaction() as connection:
-            connection.execute(
-                "UPDATE delivery SET is_released = 0 WHERE serial = (SELECT max(serial) FROM"
-                " delivery JOIN series USING (series_id) WHERE series_instance_uid = ?"
-                " AND settled_at IS NOT NULL)",
-                (series_instance_uid,),
-            )
+            note_returned(connection, series_instance_uid, returned)
 
     def take_releasable(self, delivered_before: datetime) -> Mapping[str, frozenset[InstanceCopy]]:
-        """Return copies, by series, that were delivered before then, each once."""
-        before = delivered_before.timestamp()
-        copies: defaultdict[str, set[InstanceCopy]] = defaultdict(set)
+        """Return some copies, by series, that were delivered before then, each once."""
         with self._transaction() as connection:
-            series = connection.execute(
-                "SELECT DISTINCT series_id, series_instance_uid FROM delivery"
-                " JOIN series USING (series_id)"
-                " WHERE settled_at <= ? AND is_released = 0 LIMIT ?",
-                (before, _BATCH),
-            ).fetchall()
-            for series_id, uid in series:
-                copies[uid].update(
-                    InstanceCopy(*row)
-                    for row in connection.execute(
-                        "SELECT sop_instance_uid, digest FROM copy"
-                        " JOIN delivery USING (series_id, revision)"
-                        " WHERE series_id = ? AND settled_at <= ?",
-                        (series_id, before),
-                    )
-                )
-                connection.execute(
-                    "UPDATE delivery SET is_released = 1 WHERE series_id = ? AND settled_at <= ?",
-                    (series_id, before),
-                )
-        return {uid: frozenset(found) for uid, found in copies.items()}
+            return take_releasable(connection, delivered_before.timestamp())
 
-    def forget(self, delivered_before: datetime) -> int:
-        """Forget some series that were delivered and released before then; return how many."""
+    def forget(self, delivered_before: datetime) -> bool:
+        """Forget some of what was delivered and released before then; return if more is left."""
         with self._transaction() as connection:
-            forgotten = connection.execute(
-                "SELECT series_id FROM delivery GROUP BY series_id"
-                " HAVING max(coalesce(settled_at, 1e99)) <= ? AND min(is_released) = 1 LIMIT ?",
-                (delivered_before.timestamp(), _BATCH),
-            ).fetchall()
-            for (series_id,) in forgotten:
-                for state, added, deliveries in connection.execute(
-                    "SELECT state, sum(added_instances), count(*) FROM delivery"
-                    " WHERE series_id = ? GROUP BY state",
-                    (series_id,),
-                ).fetchall():
-                    add_to_total(connection, f"forgotten {state}", added)
-                    add_to_total(connection, f"forgotten deliveries {state}", deliveries)
-                connection.execute("DELETE FROM series WHERE series_id = ?", (series_id,))
-        return len(forgotten)
+            return forget(connection, delivered_before.timestamp())
 
     def undelivered(self) -> list[Owed]:
         """Return what is owed, revisions of one series in order; called once at start."""

@@ -136,6 +136,8 @@ def series(number: int) -> dict[str, Any]:
         "ClosedAt": received - timedelta(seconds=1),
         "MissingInstanceNumbers": [],
         "ConflictingInstances": [],
+        "InconsistentInstances": [],
+        "InconsistentInstanceCount": 0,
         "InconsistentAttributes": [],
         "DamagedInstances": [],
         "ReceivedAt": received,

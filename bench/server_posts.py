@@ -61,6 +61,8 @@ def request(number: int) -> bytes:
         "ClosedAt": "2026-01-01T12:00:01.123456Z",
         "MissingInstanceNumbers": [],
         "ConflictingInstances": [],
+        "InconsistentInstances": [],
+        "InconsistentInstanceCount": 0,
     }
     body = json.dumps(report).encode()
     head = (

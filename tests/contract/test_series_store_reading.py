@@ -392,3 +392,48 @@ def test_wildcards_match_as_in_memory(stores, values, pattern):
 
     run(compare())
     stores.close()
+
+
+def corrected(number, to, *, revision):
+    """A report by which a gateway moves a series to a study and its patient."""
+    said = {"StudyInstanceUID": f"2.{to}", "PatientID": f"P{to}", "Gateway": "ward-3"}
+    count = {"InstancesInSeries": revision, "Revision": revision}
+    return report(SeriesInstanceUID=f"1.{number}", **said, **count)
+
+
+moves = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=12)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@given(moves=moves)
+def test_series_that_a_gateway_corrects_is_found_with_its_study_and_patient(stores, moves):
+    """Studies and patients are listed and counted as if each had been reported right at once."""
+
+    async def scenario(store):
+        where: dict[int, int] = {}
+        for revision, (number, to) in enumerate(moves, 1):
+            await store.register(corrected(number, to, revision=revision))
+            where[number] = to
+        totals = await store.totals()
+        assert (totals.Studies, totals.Patients) == (len(set(where.values())),) * 2
+        studies = (await store.studies(ALL, limit=100)).studies
+        patients = (await store.patients(ALL, limit=100)).patients
+        assert {study.StudyInstanceUID for study in studies} == {f"2.{to}" for to in where.values()}
+        assert {patient.PatientID for patient in patients} == {f"P{to}" for to in where.values()}
+        for study in studies:
+            of_it = [n for n, to in where.items() if f"2.{to}" == study.StudyInstanceUID]
+            found = await store.page(wanted(**{A.STUDY: study.StudyInstanceUID}), limit=100)
+            assert sorted(uids(found)) == sorted(f"1.{number}" for number in of_it)
+
+    run(scenario(stores.open()))
+    stores.close()
+
+
+def test_correction_is_a_change_that_history_keeps(store):
+    run(store.register(corrected(1, 1, revision=1)))
+    registration = run(store.register(corrected(1, 2, revision=2)))
+    assert registration.outcome is Outcome.UPDATED
+    assert registration.series.StudyInstanceUID == "2.2"
+    assert len(run(store.history("1.1", limit=10))) == 2
+    late = run(store.register(corrected(1, 1, revision=1)))
+    assert (late.outcome, late.series) == (Outcome.UNCHANGED, registration.series)

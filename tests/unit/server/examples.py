@@ -43,6 +43,8 @@ EVERY_FIELD: dict[str, Any] = FIVE_FIELDS | {
     "ClosedAt": "2026-01-01T11:00:01Z",
     "MissingInstanceNumbers": [4, 7],
     "ConflictingInstances": ["1.2.9"],
+    "InconsistentInstances": ["1.2.8"],
+    "InconsistentInstanceCount": 1,
 }
 
 AWKWARD_TEXTS = (

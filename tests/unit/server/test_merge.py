@@ -110,6 +110,43 @@ def test_other_study_or_patient_is_a_contradiction(field, other):
     assert "17" not in str(caught.value)
 
 
+def revision(number, count, patient, **fields):
+    said = {"Gateway": "ward-3", "PatientID": patient, "StudyInstanceUID": f"1.{patient}"}
+    return report(Revision=number, InstancesInSeries=count, **said | fields)
+
+
+@pytest.mark.parametrize(("later", "count"), [(2, 1), (2, 101), (7, 50)])
+def test_gateway_corrects_its_own_report_whichever_comes_first(later, count):
+    """A stray came first; most instances are of another patient."""
+    stray, most = revision(1, 1, "5"), revision(later, count, "6")
+    corrected = merge(merge(None, stray, START).series, most, LATER)
+    assert (corrected.outcome, said(corrected.series)) == (Outcome.UPDATED, canonical_json(most))
+    late = merge(merge(None, most, START).series, stray, LATER)
+    assert (late.outcome, said(late.series)) == (Outcome.UNCHANGED, canonical_json(most))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        revision(2, 101, "6", Gateway="ward-4"),
+        revision(2, 101, "6", Gateway=""),
+        revision(1, 101, "6"),
+        revision(2, 9, "6"),
+    ],
+)
+def test_nothing_else_is_a_correction(other):
+    """Another gateway, none, no later revision, or one that counts fewer."""
+    kept = merge(None, revision(1, 10, "5"), START).series
+    with pytest.raises(SeriesContradiction):
+        merge(kept, other, LATER)
+
+
+def test_two_that_name_no_gateway_do_not_correct_each_other():
+    kept = merge(None, revision(1, 10, "5", Gateway=""), START).series
+    with pytest.raises(SeriesContradiction):
+        merge(kept, revision(2, 11, "6", Gateway=""), LATER)
+
+
 def test_spaces_around_a_patient_id_mean_nothing():
     kept = merge(None, report(PatientID="A/17"), START).series
     assert merge(kept, report(PatientID=" A/17 "), LATER).outcome is not Outcome.CREATED

@@ -32,19 +32,40 @@ def merge(kept: StoredSeries | None, report: Series, received_at: datetime) -> R
     Where both numbers are equal, the report that states more fields is kept, and then the one
     whose JSON text is the greater; that has no meaning but that the order of arrival has none.
 
-    `received_at` is aware UTC. Raises `SeriesContradiction` for another study or patient.
+    `received_at` is aware UTC. Raises `SeriesContradiction` for another study or patient, but not
+    where a gateway corrects itself: of two of its revisions, the later one that counts no fewer
+    instances is right, whichever comes first.
     """
     if kept is None:
         return Registration(_row(report, received_at, received_at), Outcome.CREATED)
-    if report.StudyInstanceUID != kept.StudyInstanceUID:
-        raise SeriesContradiction("StudyInstanceUID")
-    # PS3.5 6.2: leading and trailing spaces of an LO are not significant.
-    if report.PatientID.strip(" ") != kept.PatientID.strip(" "):
-        raise SeriesContradiction("PatientID")
+    field = _contradiction(kept, report)
+    if field is not None and not _is_correction(kept, report):
+        raise SeriesContradiction(field)
     if _rank(report) <= _rank(kept):
         return Registration(kept, Outcome.UNCHANGED)
     row = _row(report, kept.ReceivedAt, received_at, has_preview=kept.HasPreview)
     return Registration(row, Outcome.UPDATED)
+
+
+def _contradiction(kept: Series, report: Series) -> str | None:
+    """Name the field by which two reports of a series are of different studies or patients."""
+    if report.StudyInstanceUID != kept.StudyInstanceUID:
+        return "StudyInstanceUID"
+    # PS3.5 6.2: leading and trailing spaces of an LO are not significant.
+    if report.PatientID.strip(" ") != kept.PatientID.strip(" "):
+        return "PatientID"
+    return None
+
+
+def _is_correction(kept: Series, report: Series) -> bool:
+    """Return whether one of the two reports takes the place of the other, as their gateway says.
+
+    Most instances of a series may turn out to be of another patient than the first that came.
+    """
+    if not report.Gateway or report.Gateway != kept.Gateway or report.Revision == kept.Revision:
+        return False
+    earlier, later = sorted((kept, report), key=lambda each: each.Revision)
+    return later.InstancesInSeries >= earlier.InstancesInSeries
 
 
 @dataclass(frozen=True, slots=True)

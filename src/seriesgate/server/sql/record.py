@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, text, update
 
 from seriesgate.server.registry.keys import indexed_text, key, search_text
 from seriesgate.server.registry.query import Attribute
+from seriesgate.server.sql.firsts import move_firsts
 from seriesgate.server.sql.prepared import Prepared, PreparedLookup
 from seriesgate.server.sql.tables import (
     minute_counts,
@@ -23,7 +24,7 @@ from seriesgate.server.sql.tables import (
 from seriesgate.server.sql.text_index import add_texts, replace_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -170,7 +171,25 @@ def _write_index(
             (row, row.pop("ReceivedAt"), row.pop("SeriesInstanceUID")) for row in latest.values()
         )
         connection.execute(_UPDATE_INDEX, [row | {_AT: at, _OF: uid} for row, at, uid in keys])
+        corrected = move_firsts(connection, _corrected(changes, latest.keys()))
+        studies, patients = studies + corrected.studies, patients + corrected.patients
     return studies, patients
+
+
+def _corrected(
+    changes: Sequence[RowChange], known: Collection[str]
+) -> list[tuple[StoredSeries, StoredSeries]]:
+    """Give the rows of known series that are of another study or patient now, before and after."""
+    return [
+        (change.before, change.row)
+        for change in changes
+        if change.before is not None
+        and change.row.SeriesInstanceUID in known
+        and (
+            change.before.StudyInstanceUID != change.row.StudyInstanceUID
+            or change.before.PatientID != change.row.PatientID
+        )
+    ]
 
 
 def _replace_texts(

@@ -55,6 +55,8 @@ series_data = Table(
     Column("ReceivedAt", UtcDateTime, nullable=False),
     Column("UpdatedAt", UtcDateTime, nullable=False),
     Column("HasPreview", Boolean, nullable=False, server_default=false()),
+    Column("InconsistentInstances", JSON, nullable=False, server_default="[]"),
+    Column("InconsistentInstanceCount", Integer, nullable=False, server_default="0"),
 )
 
 # Apart from the rows, which lists read: a picture is many times as long.

@@ -6,7 +6,7 @@ import { Problem, read } from "/dashboard/shared/api.js";
 import { link } from "/dashboard/shared/address.js";
 import { detailOf } from "/dashboard/shared/change-feed.js";
 import { element, foreign } from "/dashboard/shared/element.js";
-import { bytes, count, dicomDate, exact } from "/dashboard/shared/format.js";
+import { bytes, count, counted, dicomDate, exact } from "/dashboard/shared/format.js";
 import { empty, failure, flagList, modalityBadge, patientName, preview } from "/dashboard/shared/parts.js";
 import { PreviewWatch } from "/dashboard/shared/preview-watch.js";
 
@@ -114,9 +114,7 @@ export class SeriesPage {
                 uids(series.DamagedInstances),
               )
             : "",
-          series.InconsistentAttributes.length
-            ? section("Inconsistent attributes", element("p", {}, `The instances of this series disagree on ${series.InconsistentAttributes.join(" and ")}. What the first one says is shown.`))
-            : "",
+          series.InconsistentAttributes.length ? section("Inconsistent instances", ...inconsistent(series)) : "",
         ),
         element(
           "aside",
@@ -138,6 +136,20 @@ function section(title, ...content) {
 }
 
 /** @param {string[]} list */
+function inconsistent(series) {
+  const attributes = series.InconsistentAttributes.join(" and ");
+  const named = series.InconsistentInstances;
+  const total = series.InconsistentInstanceCount;
+  const some = total > named.length ? ` ${count(named.length)} of them are named here.` : "";
+  const which = named.length
+    ? ` ${counted(total, "instance")} of another study or patient than most:${some}`
+    : "";
+  return [
+    element("p", {}, `The instances of this series disagree on ${attributes}. What most of them say is shown.${which}`),
+    named.length ? uids(named) : "",
+  ];
+}
+
 function uids(list) {
   return element("ul", { class: "uids" }, ...list.map((uid) => element("li", {}, element("code", {}, uid))));
 }

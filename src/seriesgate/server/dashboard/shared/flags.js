@@ -33,11 +33,13 @@ export function flagsOf(series) {
       explanation: `${counted(conflicting, "instance")} came again with other content`,
     });
   }
-  if (series.InconsistentAttributes.length) {
+  const inconsistent = series.InconsistentInstanceCount;
+  if (inconsistent || series.InconsistentAttributes.length) {
+    const which = inconsistent ? `; ${counted(inconsistent, "instance")} not as most` : "";
     flags.push({
       kind: "inconsistent",
-      label: "inconsistent",
-      explanation: `Its instances disagree on ${series.InconsistentAttributes.join(" and ")}`,
+      label: inconsistent ? `${count(inconsistent)} inconsistent` : "inconsistent",
+      explanation: `Its instances disagree on ${series.InconsistentAttributes.join(" and ")}${which}`,
     });
   }
   const missing = series.MissingInstanceNumbers.length;

@@ -112,7 +112,7 @@ class AdministeredGateway:
         """Have an instance stored and counted."""
         received = instance(sop, series)
         self.spool.add(received)
-        self.intake.hold(series)
+        self.intake.hold(received.header)
         self.intake.count(received, KeptAs.NEW)
 
     def bury(self, series: str) -> Delivery:

@@ -95,7 +95,8 @@ STATUSES = {
         "Failure",
         "Error: Cannot Understand",
         "the data set lacks one of the attributes above, one of them is no UID, its head is not "
-        "DICOM, or it ended with the association",
+        'DICOM, or it ended with the association; with strays = "refuse": it names another study '
+        "or patient than its open series",
         False,
         "do not send again unchanged",
     ),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.examples import AT, DIGEST, IDENTITY, OTHER, collected, report, summary
 from tests.memory_journal import MemoryJournal
 
+from seriesgate.adapters.journal import releases
 from seriesgate.adapters.journal.sqlite_journal import SqliteJournal
 from seriesgate.gateway.ports import DeadLetter, Outcome, Owed, PendingDelivery
 from seriesgate.gateway.senders import SenderStatistics
@@ -314,6 +315,61 @@ def test_copies_that_came_again_wait_for_a_delivery_that_has_not_ended(journal):
     journal.hold("1.2", copies("1"))
     assert journal.take_releasable(LATER) == {"1.2": copies("1")}
     assert journal.take_releasable(LATER) == {}
+
+
+def test_large_series_is_released_in_slices_and_each_copy_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(releases, "_COPIES", 7)
+    with contextlib.closing(SqliteJournal(tmp_path / "journal.db", is_expected=False)) as journal:
+        sops = [str(number) for number in range(30)]
+        first = record(journal, *sops, conflicting={InstanceCopy("5", OTHER)})
+        late = record(journal, *map(str, range(30, 50)))
+        deliver(journal, first, late, record(journal, "x", series="1.4"))
+        slices = []
+        while taken := journal.take_releasable(AT):
+            slices.append([(uid, copy) for uid, found in taken.items() for copy in found])
+            if len(slices) == 2:
+                journal.hold("1.2", copies("0", "29", "9"))  # while the release is under way
+        assert max(map(len, slices)) <= 7
+    released = Counter(each for some in slices for each in some)
+    wanted = {("1.2", copy) for copy in copies(*map(str, range(50)))}
+    assert released.keys() == wanted | {
+        ("1.2", InstanceCopy("5", OTHER)),
+        ("1.4", InstanceCopy("x", DIGEST)),
+    }
+    again = {copy.sop_instance_uid for (_, copy), times in released.items() if times == 2}
+    assert again == {"0"}, "what was not released yet is released once"
+
+
+def test_release_goes_on_after_a_restart(tmp_path, monkeypatch):
+    monkeypatch.setattr(releases, "_COPIES", 7)
+    path, seen = tmp_path / "journal.db", []
+    with contextlib.closing(SqliteJournal(path, is_expected=False)) as journal:
+        deliver(journal, record(journal, *map(str, range(20))))
+    for _ in range(3):
+        with contextlib.closing(SqliteJournal(path, is_expected=True)) as journal:
+            seen += journal.take_releasable(AT)["1.2"]
+    assert sorted(seen) == sorted(copies(*map(str, range(20))))
+
+
+def test_large_series_is_forgotten_in_slices_and_unknown_from_the_first_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(releases, "_COPIES", 7)
+    with contextlib.closing(SqliteJournal(tmp_path / "journal.db", is_expected=False)) as journal:
+        numbered = {str(number): summary(number=2 * number) for number in range(30)}
+        deliver(journal, record(journal, instances=numbered))
+        while journal.take_releasable(AT):
+            pass
+        assert journal.forget(LATER) is True
+        assert summary_of(journal) is None
+        again = record(journal, "0")  # it comes again meanwhile: a new series
+        while journal.forget(LATER):
+            pass
+        assert summary_of(journal).instances == 1
+        assert owed_ids(journal) == [again.delivery_id]
+        assert journal.tally().closed == 31
+        tables = ("copy", "number_range", "series")
+        count = "SELECT count(*) FROM "
+        counts = [journal._connection.execute(count + table).fetchone()[0] for table in tables]
+        assert counts == [1, 1, 1]
 
 
 def test_series_is_forgotten_only_when_nothing_of_it_is_left_to_do(journal):

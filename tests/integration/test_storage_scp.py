@@ -278,8 +278,8 @@ def test_stop_lets_the_message_under_way_end_and_aborts_then(tmp_path, monkeypat
         held = threading.Event()
         hold = receiver.intake.hold
 
-        def hold_and_tell(series_instance_uid):
-            hold(series_instance_uid)
+        def hold_and_tell(header):
+            hold(header)
             held.set()
 
         monkeypatch.setattr(receiver.intake, "hold", hold_and_tell)

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class StrayRefused(Exception):
+    """An instance is of another study or patient than its open series. The text is one line."""
+
+
 class RefusalReason(Enum):
     """Why an instance was not stored."""
 
@@ -55,6 +59,9 @@ class Refused:
 
 
 StoreOutcome: TypeAlias = Stored | Refused
+
+# What an instance is not stored for.
+_REASONS = (SpoolUnavailable, HeaderUnreadable, StrayRefused)
 
 
 class InstanceReception(Protocol):
@@ -86,6 +93,9 @@ class InstanceReceiver(Protocol):
 class Intake:
     """Stores instances and has them counted; the thread-safe owner of the SeriesCollector.
 
+    With `refuses_strays`, an instance is not stored that names another study or patient than the
+    first of its series that is counted and still open.
+
     `wake_closer` is called, on any thread, when the next deadline may have come nearer. A stored
     instance can't bring it nearer once there is one, for all quiet periods are equally long; so the
     closer sleeps undisturbed while instances pour in.
@@ -99,9 +109,12 @@ class Intake:
         clock: Clock,
         wake_closer: Callable[[], None],
         totals: GatewayTotals,
+        *,
+        refuses_strays: bool = False,
     ) -> None:
         self._spool = spool
         self._collector = collector
+        self._refuses_strays = refuses_strays
         self._scanner_for = scanner_for
         self._clock = clock
         self._wake_closer = wake_closer
@@ -144,10 +157,14 @@ class Intake:
         """Begin to receive one instance."""
         return _Reception(self, self._spool, request, self._scanner_for, self._clock)
 
-    def hold(self, series_instance_uid: str) -> None:
-        """Keep a series open while one of its instances is under way."""
+    def hold(self, header: InstanceHeader) -> None:
+        """Keep a series open while one of its instances is under way. Raises StrayRefused."""
         with self._lock:
-            self._collector.hold(series_instance_uid, self._clock.monotonic())
+            if self._refuses_strays and not self._collector.agrees(header):
+                raise StrayRefused(
+                    "it names another study or patient than the series it says it is of"
+                )
+            self._collector.hold(header.series_instance_uid, self._clock.monotonic())
 
     def let_go(self, series_instance_uid: str) -> None:
         """End a hold whose instance came to nothing."""
@@ -269,7 +286,7 @@ class _Reception:
                 header = self._scanner.feed(fragment)
                 if header is not None:
                     self._hold(header)
-        except (SpoolUnavailable, HeaderUnreadable) as error:
+        except _REASONS as error:
             self._refuse(error)
 
     def finish(self) -> StoreOutcome:
@@ -278,7 +295,7 @@ class _Reception:
         try:
             header = self._header or self._hold(self._scanner.finish())
             self._kept_as = self._file.keep(header)
-        except (SpoolUnavailable, HeaderUnreadable) as error:
+        except _REASONS as error:
             return self._refuse(error)
         return Stored(matches_request=self._matches(header))
 
@@ -300,7 +317,7 @@ class _Reception:
             self._drop()
 
     def _hold(self, header: InstanceHeader) -> InstanceHeader:
-        self._intake.hold(header.series_instance_uid)
+        self._intake.hold(header)
         self._header = header
         return header
 
@@ -311,12 +328,12 @@ class _Reception:
             "",
         }
 
-    def _refuse(self, error: SpoolUnavailable | HeaderUnreadable) -> Refused:
+    def _refuse(self, error: Exception) -> Refused:
         refused = self._refuse_at_once(error)
         self._drop()
         return refused
 
-    def _refuse_at_once(self, error: SpoolUnavailable | HeaderUnreadable) -> Refused:
+    def _refuse_at_once(self, error: Exception) -> Refused:
         self._refused = _refusal(error)
         self._intake.count_refusal(self._refused)
         return self._refused
@@ -327,7 +344,7 @@ class _Reception:
             self._intake.let_go(self._header.series_instance_uid)
 
 
-def _refusal(error: SpoolUnavailable | HeaderUnreadable) -> Refused:
+def _refusal(error: Exception) -> Refused:
     if isinstance(error, SpoolUnavailable):
         return Refused(RefusalReason.OUT_OF_RESOURCES, str(error))
     return Refused(RefusalReason.CANNOT_UNDERSTAND, str(error))

@@ -71,6 +71,12 @@ class GatewaySettings(ProgramSettings):
     keep_delivered: Annotated[float, Field(ge=0, le=365 * 86400, allow_inf_nan=False)] = Field(
         0.0, description="seconds for which the files of a delivered series are kept"
     )
+    strays: Literal["register", "refuse"] = Field(
+        "register",
+        description="an instance of another study or patient than the series it says it is of: "
+        "`register` takes it and names it in the report, `refuse` answers C000 while the series is "
+        "open",
+    )
     remember_delivered: Annotated[float, Field(ge=0, le=3650 * 86400, allow_inf_nan=False)] = Field(
         30 * 86400.0,
         description="seconds for which a delivered series is remembered, so that late instances "

@@ -132,6 +132,7 @@ class Gateway:
             clock,
             lambda: _call_soon(loop, self._closer.wake),
             self._totals,
+            refuses_strays=settings.strays == "refuse",
         )
         self._retention = Retention(
             journal,

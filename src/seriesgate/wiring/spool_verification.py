@@ -61,6 +61,7 @@ def verify_state_folder(state_dir: Path, progress: Callable[[int], None]) -> Spo
         found = _read_files(state_dir, report, progress)
         if journal is not None:
             try:
+                journal.check()
                 report.missing = [owed for owed in journal.owed_copies() if owed not in found]
             except JournalFailed as error:
                 raise CannotStart(str(error)) from error

@@ -136,7 +136,11 @@ def _remarks(kind: int, count: int) -> dict[str, Any]:
         case 10:
             return {"DamagedInstances": [f"{ROOT}.8.{count}"]}
         case 12:
-            return {"InconsistentAttributes": ["PatientID"]}
+            return {
+                "InconsistentAttributes": ["PatientID"],
+                "InconsistentInstances": [f"{ROOT}.8.1"],
+                "InconsistentInstanceCount": 1,
+            }
     return {}
 
 

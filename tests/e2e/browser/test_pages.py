@@ -61,6 +61,16 @@ def test_series_page_tells_the_whole_story(hospital, page):
     expect(page.locator("tr[data-uid]").nth(0)).to_contain_text("TEST-0003")
 
 
+def test_instances_of_another_patient_are_named(hospital, page):
+    uid, stray = "1.2.3.7777", "1.2.3.7777.66"
+    strays = {"InconsistentInstances": [stray], "InconsistentInstanceCount": 1}
+    hospital.register(SeriesInstanceUID=uid, InconsistentAttributes=["PatientID"], **strays)
+    page.goto(f"{hospital.url}/#/series/{uid}")
+    expect(page.get_by_role("heading", name="Inconsistent instances")).to_be_visible()
+    expect(page.get_by_text(stray)).to_be_visible()
+    expect(page.get_by_text("What most of them say is shown")).to_contain_text("1 instance of")
+
+
 def test_long_words_are_broken_on_a_small_screen(hospital, page):
     uid = "1.2.3.9999"
     words = {"PatientName": "W" * 64, "PatientID": "I" * 64, "SeriesDescription": "D" * 64}

@@ -131,10 +131,12 @@ def test_change_replaces_the_row_of_its_series(hospital, page, report):
         ConflictingInstances=["1.9"],
         DamagedInstances=["1.10"],
         InconsistentAttributes=["PatientID"],
+        InconsistentInstances=["1.8", "1.7"],
+        InconsistentInstanceCount=2,
     )
     expect(rows(page).locator(".cell-instances")).to_have_text("1,234")
     expect(rows(page).locator(".flag")).to_have_text(
-        ["1 damaged", "1 conflicting", "inconsistent", "2 missing", "1,224 late"]
+        ["1 damaged", "1 conflicting", "2 inconsistent", "2 missing", "1,224 late"]
     )
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.administered import AdministeredGateway
-from tests.examples import report
+from tests.examples import header, report
 from tests.fakes import QuietAssociation
 
 from seriesgate.adapters.admin.app import create_admin_app
@@ -113,7 +113,7 @@ def test_status_has_open_series_with_counts_and_the_time_to_close_and_no_patient
         gateway.receive("1")
         gateway.receive("2")
         gateway.clock.now += 0.75
-        gateway.intake.hold("1.2.9")
+        gateway.intake.hold(header(series="1.2.9"))
         gateway.associations.accepted(MR1, QuietAssociation())
         gateway.bury("1.4")
 

@@ -99,7 +99,7 @@ class Bench:
         stored = instance(sop, series, at=self.clock.utcnow(), **attributes)
         stored = stored._replace(calling_host=calling_host)
         self.spool.add(stored)
-        self.intake.hold(series)
+        self.intake.hold(stored.header)
         self.intake.count(stored, KeptAs.NEW)
 
     def settle(self, failure=None):

@@ -35,14 +35,20 @@ class ScriptedScanner:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, *, refuses_strays: bool = False) -> None:
         self.clock = FakeClock()
         self.spool = MemorySpool()
         self.wakes = 0
         self.totals = GatewayTotals()
         self.scanner = type("Scanner", (ScriptedScanner,), {})
         self.intake = Intake(
-            self.spool, SeriesCollector(1.0), self.scanner, self.clock, self._wake, self.totals
+            self.spool,
+            SeriesCollector(1.0),
+            self.scanner,
+            self.clock,
+            self._wake,
+            self.totals,
+            refuses_strays=refuses_strays,
         )
 
     def _wake(self) -> None:
@@ -224,3 +230,34 @@ def test_restart_rebuilds_open_series_with_a_fresh_quiet_period(bench):
     )
     assert restarted.recover() == 1
     assert restarted.next_deadline() == 6.0
+
+
+def sent(bench, sop, **attributes):
+    """Let an instance be sent whole; return what the peer is told."""
+    bench.scanner.header = header(sop, **attributes)
+    reception = bench.begin(sop)
+    reception.write(b"abc")
+    return finish(reception)
+
+
+@pytest.mark.parametrize("stray", [{"study": "9.9"}, {"patient_id": b"B/9"}])
+def test_stray_is_refused_where_that_is_set_and_leaves_nothing(stray):
+    bench = Bench(refuses_strays=True)
+    assert sent(bench, "1.1") == Stored()
+    refused = sent(bench, "1.5", **stray)
+    assert isinstance(refused, Refused)
+    assert refused.reason is RefusalReason.CANNOT_UNDERSTAND
+    assert "study or patient" in refused.comment
+    assert "9" not in refused.comment
+    assert sent(bench, "1.7") == Stored()
+    assert sent(bench, "1.9", series="1.4", **stray) == Stored()
+    assert bench.spool.uids() == [("1.2", "1.1"), ("1.2", "1.7"), ("1.4", "1.9")]
+    assert bench.totals.instances_not_understood == 1
+    bench.clock.now += 1
+    assert [len(closed.instances) for closed in bench.intake.close_quiet()] == [2, 1]
+    assert sent(bench, "1.5", **stray) == Stored(), "the series is not open any more"
+
+
+def test_stray_is_stored_by_default(bench):
+    assert sent(bench, "1.1") == Stored()
+    assert sent(bench, "1.5", study="9.9") == Stored()

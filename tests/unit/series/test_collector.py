@@ -253,3 +253,14 @@ class CollectorModel(RuleBasedStateMachine):
 
 TestCollectorModel = CollectorModel.TestCase
 TestCollectorModel.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_instances_of_all_open_series_are_counted_as_they_come_and_go():
+    collector = SeriesCollector(1.0)
+    for number, (sop, series) in enumerate([("1", "a"), ("1", "a"), ("2", "a"), ("1", "b")]):
+        collector.observe(instance(sop, series), now=number)
+    assert collector.instance_count() == 3
+    collector.close_quiet(3.0)
+    assert collector.instance_count() == 1
+    collector.close_quiet(9.0)
+    assert collector.instance_count() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seriesgate.adapters.journal.seals import DamagedRow, short_seal
@@ -77,6 +78,14 @@ def read_copy(values: tuple[Any, ...]) -> CopyRow:
     if row.seal is not None and row.seal != short_seal(*row[:-1]):
         raise DamagedRow("a copy is not what was written")
     return row
+
+
+def read_all_copies(connection: sqlite3.Connection, series_id: int) -> Iterator[CopyRow]:
+    """Yield every copy of a series. Raises ValueError for a damaged one."""
+    with contextlib.closing(
+        connection.execute(f"SELECT {_COLUMNS} FROM copy WHERE series_id = ?", (series_id,))  # noqa: S608
+    ) as rows:
+        yield from map(read_copy, rows)
 
 
 def copies_of_revision(

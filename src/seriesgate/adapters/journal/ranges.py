@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from seriesgate.adapters.journal.seals import DamagedRow, short_seal
@@ -10,7 +11,7 @@ from seriesgate.series.revision import ranges_needed
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from seriesgate.series.revision import SeriesRevision
 
@@ -39,6 +40,12 @@ def read_ranges(
             touched.update(found("AND first <= ? ORDER BY first DESC LIMIT 1", run.first))
             touched.update(found("AND first > ? AND first <= ?", run.first, run.last + 1))
     return tuple(sorted(touched))
+
+
+def read_all_ranges(connection: sqlite3.Connection, series_id: int) -> Iterator[NumberRange]:
+    """Yield every range of a series, in order. Raises ValueError for a damaged one."""
+    with contextlib.closing(connection.execute(f"{_SELECT} ORDER BY first", (series_id,))) as rows:
+        yield from (_read(series_id, *row) for row in rows)
 
 
 def write_ranges(connection: sqlite3.Connection, series_id: int, revision: SeriesRevision) -> None:

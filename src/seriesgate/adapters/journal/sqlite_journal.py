@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from seriesgate.adapters.journal.check import check_series
 from seriesgate.adapters.journal.copies import look_up
 from seriesgate.adapters.journal.journal_file import mapped_errors, open_journal
 from seriesgate.adapters.journal.ranges import read_ranges
@@ -78,6 +79,11 @@ class SqliteJournal:
                 write_revision(connection, revision, delivery)
                 uid = revision.summary.series_instance_uid
                 note_returned(connection, uid, revision.returned_copies)
+
+    def check(self) -> None:
+        """Read all that is known of every series. Raises JournalFailed when it is damaged."""
+        with mapped_errors(self._connection):
+            check_series(self._connection)
 
     def load(self, delivery_id: str) -> Delivery:
         """Return an undelivered delivery. Raises KeyError for any other."""

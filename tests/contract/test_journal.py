@@ -342,7 +342,8 @@ def test_large_series_is_released_in_slices_and_each_copy_once(tmp_path, monkeyp
 
 def test_release_goes_on_after_a_restart(tmp_path, monkeypatch):
     monkeypatch.setattr(releases, "_COPIES", 7)
-    path, seen = tmp_path / "journal.db", []
+    path = tmp_path / "journal.db"
+    seen: list[InstanceCopy] = []
     with contextlib.closing(SqliteJournal(path, is_expected=False)) as journal:
         deliver(journal, record(journal, *map(str, range(20))))
     for _ in range(3):

@@ -168,5 +168,6 @@ def test_series_goes_on_where_it_was(journal):
 def test_strays_of_a_series_of_before_are_those_that_come_from_now_on(journal):
     came = collected("s", series="1.4", identity=Identity("9.9", b"B"))
     made = next_revision(journal.known(came), came, LATER)
+    assert made is not None
     assert made.summary.identities.strays() == ["s"]
     assert made.summary.study_instance_uid == "1.3"

@@ -92,8 +92,8 @@ async def register_series(request: Request) -> Response:
 
     The row kept is the report with the most instances, then with the highest revision, as a whole.
     A report that says less changes nothing; the answer is the row that is kept. A known series with
-    another StudyInstanceUID or PatientID is a contradiction, 409, but for a gateway that corrects its
-    own report: by a later revision that counts no fewer instances.
+    another StudyInstanceUID or PatientID is a contradiction: 409. A gateway may correct its own
+    report, by a later revision that counts no fewer instances.
     """
     report = await read_report(request)
     store: SeriesStore = request.app.state.store

@@ -24,7 +24,7 @@ from seriesgate.series.revision import next_revision
 if TYPE_CHECKING:
     from pathlib import Path
 
-BEFORE_SUMMARIES = 3
+BEFORE_SUMMARIES = 4
 DESCRIPTION = SeriesDescription(patient_name="Doe^Jane", patient_id="A/17", series_number=3)
 LATER = AT + timedelta(hours=1)
 
@@ -157,6 +157,7 @@ def test_what_was_known_of_a_series_is_its_summary(journal):
 def test_series_goes_on_where_it_was(journal):
     came = collected(series="1.2", instances={"a": summary(number=0), "b": summary(number=5)})
     made = next_revision(journal.known(came), came, LATER)
+    assert made is not None
     assert (made.summary.revision, made.summary.instances) == (3, 10)
     assert made.missing_instance_numbers == (-3, -2, -1, 4, 6, 7)
     sent = report("1.2", count=10, revision=3)

@@ -129,7 +129,7 @@ def _identities_as_json(identities: IdentityGroups) -> dict[str, Any]:
 
 
 def _read_identities(text: str) -> IdentityGroups:
-    """Raises DamagedRow when it is damaged; what has no seal may be."""
+    """Return the groups. Raises DamagedRow when they are damaged: what has no seal may be."""
     try:
         value = json.loads(text)
         groups = tuple(

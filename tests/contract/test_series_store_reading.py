@@ -404,7 +404,9 @@ def corrected(number, to, *, revision):
 moves = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=12)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None
+)
 @given(moves=moves)
 def test_series_that_a_gateway_corrects_is_found_with_its_study_and_patient(stores, moves):
     """Studies and patients are listed and counted as if each had been reported right at once."""

@@ -208,7 +208,7 @@ class AcceptorConnection:
         if exchange.between_messages and self._reader.between_pdus:
             self._deadlines.wait_idle()
         else:
-            self._deadlines.wait_inside()
+            self._deadlines.wait_inside(is_storing=exchange.is_storing)
 
     def _time_out(self, limit: TimeLimit) -> None:
         self._events.append(TimedOut(limit))

@@ -30,12 +30,12 @@ class Deadlines:
     __slots__ = (
         "_artim",
         "_bytes_due",
+        "_fruitless_at",
         "_limit",
         "_limit_at",
         "_policy",
         "_received",
         "_since",
-        "_stored_at",
         "_waiting",
         "now",
     )
@@ -45,8 +45,8 @@ class Deadlines:
         self.now = now
         # When the peer was last heard or answered: what it is given begins there.
         self._since = now
-        # When something was stored; before that, when the association could have begun to.
-        self._stored_at = now
+        # Set when something was stored; before that, when the association could have begun to.
+        self._fruitless_at = now + policy.store_timeout
         self._artim: float | None = None
         self._received = 0
         # The progress window: by `_limit_at`, `_received` must have come up to `_bytes_due`.
@@ -82,26 +82,33 @@ class Deadlines:
 
     def stored(self) -> None:
         """Note that the answer given just now says that an instance is stored."""
-        self._stored_at = self.now
+        self._fruitless_at = self.now + self._policy.store_timeout
 
     def wait_idle(self) -> None:
         """Note that nothing is under way, and that the peer is waited for."""
         self._limit = _IDLE
         self._limit_at = self._since + self._policy.idle_timeout
-        fruitless_at = self._stored_at + self._policy.store_timeout
-        if fruitless_at < self._limit_at:
-            self._limit = _FRUITLESS
-            self._limit_at = fruitless_at
         self._waiting = True
+        if self._fruitless_at < self._limit_at:
+            self._end_as_fruitless()
 
-    def wait_inside(self) -> None:
-        """Note that the peer is waited for in the middle of a message or PDU."""
+    def wait_inside(self, *, is_storing: bool) -> None:
+        """Note that the peer is waited for in the middle of a message or PDU.
+
+        One that `is_storing` may end, however long ago the last was stored.
+        """
         self._waiting = True
         if self._limit is not _PROGRESS or self._received >= self._bytes_due:
             window = self._policy.progress_window
             self._limit = _PROGRESS
             self._limit_at = self._since + window
             self._bytes_due = self._received + window * self._policy.min_progress
+        if self._fruitless_at < self._limit_at and not is_storing:
+            self._end_as_fruitless()
+
+    def _end_as_fruitless(self) -> None:
+        self._limit = _FRUITLESS
+        self._limit_at = self._fruitless_at
 
     def next_timer(self) -> float | None:
         """Return when to ask `passed`; None when the peer is not waited for."""

@@ -112,6 +112,11 @@ class MessageExchange:
         """Whether a data set is complete and nothing can go on before the driver answers."""
         return self._phase is _ANSWER_DUE
 
+    @property
+    def is_storing(self) -> bool:
+        """Whether a C-STORE is under way that can be served."""
+        return self._request is not None and self._answer is None
+
     def take(self, fragment: Fragment) -> None:
         """Take the next piece of a fragment. Raises PeerViolation."""
         context_id, is_command, is_last, data = fragment
@@ -126,7 +131,7 @@ class MessageExchange:
         elif phase is not _DATA_SET:
             raise _unexpected("a data set fragment without a complete command")
         else:
-            if self._is_store_open() and data:
+            if self.is_storing and data:
                 self._tell(DataSetFragment(data))
             if is_last:
                 self._phase = _ENDING
@@ -147,7 +152,7 @@ class MessageExchange:
     def respond(self, response: StoreResponse) -> None:
         """Answer the C-STORE under way. Raises LocalMisuse."""
         status, error_comment = response
-        if not self._is_store_open():
+        if not self.is_storing:
             raise LocalMisuse("no C-STORE request waits for an answer")
         if not 0 <= status <= _MAX_STATUS:
             raise LocalMisuse(f"status {status} does not fit in 16 bits")
@@ -161,14 +166,14 @@ class MessageExchange:
 
     def interrupt(self) -> None:
         """Give up the message under way: there is no one to answer any more."""
-        if self._is_store_open():
+        if self.is_storing:
             self._tell(StoreInterrupted())
         self._request = None
         self._phase = _BETWEEN_MESSAGES
 
     def fail(self) -> None:
         """Answer the request whose data set will never be complete, and give it up."""
-        is_store_open = self._is_store_open()
+        is_store_open = self.is_storing
         if self._answer is None:
             self._send_response(StoreStatus.CANNOT_UNDERSTAND, "Data set is incomplete")
         else:
@@ -176,9 +181,6 @@ class MessageExchange:
         if is_store_open:
             self._tell(StoreInterrupted())
         self._phase = _BETWEEN_MESSAGES
-
-    def _is_store_open(self) -> bool:
-        return self._request is not None and self._answer is None
 
     def _take_command(self, context_id: int, is_last: bool, data: memoryview) -> None:
         if context_id not in self._accepted and context_id not in self._rejected_ids:
@@ -220,7 +222,7 @@ class MessageExchange:
             self._end_message()
 
     def _end_message(self) -> None:
-        if self._is_store_open():
+        if self.is_storing:
             self._phase = _ANSWER_DUE
             self._tell(DataSetEnded())
             return

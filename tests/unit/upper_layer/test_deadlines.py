@@ -161,6 +161,20 @@ def test_message_under_way_may_end_though_nothing_was_stored_for_long():
     assert conversation.connection.next_timer() == 3910.0
 
 
+@pytest.mark.parametrize("inside", [1, 5, 11, len(ECHO) - 1])
+def test_part_of_an_echo_does_not_renew_it_either(inside: int):
+    """Who always leaves a message unfinished, and keeps to the least speed, stores nothing too."""
+    conversation = associated(POLICY)
+    conversation.receive(ECHO[:inside])
+    burst = (ECHO[inside:] + ECHO[:inside]) * 500
+    for now in range(20, 3600, 20):
+        conversation.receive(burst, now=float(now))
+        assert conversation.connection.state is State.ESTABLISHED
+    conversation.events.clear()
+    conversation.receive(burst, now=3600.0)
+    assert conversation.events[-1] == FRUITLESS
+
+
 def test_time_to_store_something_in_begins_with_the_association():
     connection = AcceptorConnection(POLICY, 0.0)
     connection.receive_data(wire.associate_rq(), 10.0)

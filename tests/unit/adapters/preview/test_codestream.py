@@ -164,3 +164,57 @@ def test_any_bytes_are_a_shape_or_a_refusal(head, garbage):
         for said_to_be in (False, True):
             assert jpeg_is_ybr(content, said_to_be=said_to_be) in (False, True)
         assert jpeg_2000_is_transformed(content) in (False, True)
+
+
+def jpeg_with(
+    segments: bytes, ids: bytes, sof: int = 0xC0, samplings: bytes = b"\x11" * 3
+) -> bytes:
+    """A JPEG up to its frame header, with components of these names and sampling factors."""
+    components = b"".join(bytes((*pair, 0)) for pair in zip(ids, samplings, strict=True))
+    header = struct.pack(">BHHB", 8, 48, 80, 3) + components
+    return b"\xff\xd8" + segments + struct.pack(">BBH", 0xFF, sof, 2 + len(header)) + header
+
+
+ADOBE_RGB = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
+ADOBE_YBR = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\1"
+JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"
+
+
+@pytest.mark.parametrize("said_to_be", [False, True])
+@pytest.mark.parametrize(
+    ("content", "is_ybr"),
+    [
+        (jpeg_with(b"", b"RGB"), False),
+        (jpeg_with(JFIF, b"rgb"), False),
+        (jpeg_with(ADOBE_RGB, b"\1\2\3"), False),
+        (jpeg_with(ADOBE_YBR, b"\0\1\2"), True),
+        (jpeg_with(JFIF, b"\0\1\2"), True),
+        (jpeg_with(b"", b"\1\2\3"), True),
+        (jpeg_with(b"", b"\0\1\2", samplings=b"\x22\x11\x11"), True),
+        (jpeg_with(b"", b"\0\1\2"), None),
+        (jpeg_with(b"", b"\1\2\3", sof=0xC3), None),
+        (b"\xff\xd8", None),
+    ],
+)
+def test_colours_of_a_jpeg_are_by_its_own_word_or_else_by_that_of_the_data_set(
+    content: bytes, is_ybr: bool | None, said_to_be: bool
+):
+    expected = said_to_be if is_ybr is None else is_ybr
+    assert jpeg_is_ybr(content, said_to_be=said_to_be) is expected
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (jpeg(48, 80), Kind.JPEG),
+        (jpeg(48, 80, 1, 8, LOSSLESS_SOF), Kind.JPEG),
+        (jpeg(48, 80, 1, 8, JPEG_LS_SOF), Kind.JPEG_LS),
+        (jpeg_2000(80, 48), Kind.JPEG_2000),
+        (rle(b"a", b"b"), Kind.RLE),
+        (bytes(64), None),
+        (b"", None),
+        (struct.pack("<2I", 16, 64) + bytes(56), None),
+    ],
+)
+def test_codestream_is_known_by_its_first_bytes(content: bytes, kind: Kind | None):
+    assert kind_of(content) is kind

@@ -187,6 +187,7 @@ def _fill(connection: Connection, count: int) -> dict[str, int]:
         "Patients": len(patients),
         "Studies": len(studies),
         "Series": count,
+        "Numbers": count,
         "Instances": instances,
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from seriesgate.server.registry.gateways import (
     who_must_go,
     with_retry,
 )
-from seriesgate.server.registry.keys import key, search_text
+from seriesgate.server.registry.keys import folded, key, same_text, search_text
 from seriesgate.server.registry.merge import canonical_json, merge, repaired
 from seriesgate.server.registry.query import (
     NEWEST_FIRST,
@@ -30,7 +29,11 @@ from seriesgate.server.registry.query import (
 )
 from seriesgate.server.registry.store import (
     AcceptedReport,
+    AnyChange,
     Change,
+    DeletedSeries,
+    Deletion,
+    DeletionReason,
     MinuteCount,
     Outcome,
     PagePosition,
@@ -38,6 +41,7 @@ from seriesgate.server.registry.store import (
     PatientSummary,
     Registration,
     SeriesPage,
+    SeriesWasDeleted,
     StoredSeries,
     StoreUnavailable,
     StudyPage,
@@ -64,7 +68,10 @@ class MemorySeriesStore:
         self._clock = clock
         self._closed = False
         self._rows: dict[str, StoredSeries] = {}
-        self._changes: list[Change] = []
+        self._changes: list[AnyChange] = []
+        self._latest_change = 0
+        self._minutes: dict[datetime, tuple[int, int]] = {}
+        self._kept_out: set[str] = set()
         self._history: dict[str, dict[str, AcceptedReport]] = {}
         self._withdrawn: set[str] = set()
         self._previews: dict[str, Preview] = {}
@@ -72,21 +79,25 @@ class MemorySeriesStore:
     async def register(self, report: Series, idempotency_key: str | None = None) -> Registration:
         await self.check()
         now = self._clock()
+        if report.SeriesInstanceUID in self._kept_out:
+            raise SeriesWasDeleted
         known = self._rows.get(report.SeriesInstanceUID)
         if known is not None and canonical_json(report) in self._withdrawn:
             return Registration(known, Outcome.UNCHANGED)
         registration = merge(known, report, now)
-        self._keep(registration)
+        self._keep(known, registration)
         text = canonical_json(report)
         entries = self._history.setdefault(report.SeriesInstanceUID, {})
         entries.setdefault(text, AcceptedReport(text, now, idempotency_key))
         return registration
 
-    def _keep(self, registration: Registration) -> None:
+    def _keep(self, before: StoredSeries | None, registration: Registration) -> None:
         self._rows[registration.series.SeriesInstanceUID] = registration.series
         if registration.outcome is not Outcome.UNCHANGED:
-            number = len(self._changes) + 1
-            self._changes.append(Change(number, registration.outcome, registration.series))
+            self._latest_change += 1
+            change = Change(self._latest_change, registration.outcome, registration.series)
+            self._changes.append(change)
+            self._count(before, registration.series)
 
     async def repair(self, series_instance_uid: str, at_most: int | None) -> Registration | None:
         await self.check()
@@ -97,7 +108,7 @@ class MemorySeriesStore:
         reports = {text: Series.model_validate_json(text) for text in texts}
         done = repaired(known, reports, at_most, self._clock())
         self._withdrawn.update(done.withdrawn)
-        self._keep(done.registration)
+        self._keep(known, done.registration)
         return done.registration
 
     async def get(self, series_instance_uid: str) -> StoredSeries | None:
@@ -134,7 +145,7 @@ class MemorySeriesStore:
         await self.check()
         rows = self._rows.values()
         return Totals(
-            Patients=len({row.PatientID.strip() for row in rows}),
+            Patients=len({key(Attribute.PATIENT_ID, row.PatientID) for row in rows}),
             Studies=len({row.StudyInstanceUID for row in rows}),
             Series=len(rows),
             Instances=sum(row.InstancesInSeries for row in rows),
@@ -142,30 +153,62 @@ class MemorySeriesStore:
 
     async def minutes(self, since: datetime, before: datetime) -> list[MinuteCount]:
         await self.check()
-        counts: dict[datetime, tuple[int, int]] = {}
-        known: Counter[str] = Counter()
-        for change in self._changes:
-            row = change.series
-            minute = row.UpdatedAt.replace(second=0, microsecond=0)
-            series, instances = counts.get(minute, (0, 0))
-            added = max(0, row.InstancesInSeries - known[row.SeriesInstanceUID])
-            is_new = change.outcome is Outcome.CREATED
-            counts[minute] = (series + is_new, instances + added)
-            known[row.SeriesInstanceUID] = row.InstancesInSeries
         return [
             MinuteCount(Minute=minute, Series=series, Instances=instances)
-            for minute, (series, instances) in sorted(counts.items())
+            for minute, (series, instances) in sorted(self._minutes.items())
             if since <= minute < before
         ]
 
-    async def changes(self, after: int, *, limit: int) -> list[Change]:
+    def _count(self, before: StoredSeries | None, row: StoredSeries) -> None:
+        minute = row.UpdatedAt.replace(second=0, microsecond=0)
+        series, instances = self._minutes.get(minute, (0, 0))
+        added = max(0, row.InstancesInSeries - (before.InstancesInSeries if before else 0))
+        self._minutes[minute] = (series + (before is None), instances + added)
+
+    async def changes(self, after: int, *, limit: int) -> list[AnyChange]:
         await self.check()
-        changes = self._changes[max(after, 0) :][:limit]
-        return [replace(each, series=self._seen_now(each.series)) for each in changes]
+        changes = [each for each in self._changes if each.sequence > after][:limit]
+        return [
+            replace(each, series=self._seen_now(each.series)) if isinstance(each, Change) else each
+            for each in changes
+        ]
 
     async def latest_change(self) -> int:
         await self.check()
-        return len(self._changes)
+        return self._latest_change
+
+    async def delete_series(self, series_instance_uid: str, *, may_return: bool = False) -> bool:
+        await self.check()
+        was_there = series_instance_uid in self._rows
+        was_kept_out = series_instance_uid in self._kept_out
+        if was_there:
+            self._delete(series_instance_uid)
+        if may_return:
+            self._kept_out.discard(series_instance_uid)
+            return was_there or was_kept_out
+        if was_there:
+            self._kept_out.add(series_instance_uid)
+        return was_there
+
+    async def delete_patient(self, patient_id: str, *, may_return: bool = False) -> int:
+        await self.check()
+        of_patient = [
+            uid for uid, row in self._rows.items() if same_text(row.PatientID, patient_id)
+        ]
+        for uid in of_patient:
+            await self.delete_series(uid, may_return=may_return)
+        return len(of_patient)
+
+    def _delete(self, uid: str) -> None:
+        del self._rows[uid]
+        self._withdrawn -= self._history.pop(uid).keys()
+        self._previews.pop(uid, None)
+        self._changes = [each for each in self._changes if each.series.SeriesInstanceUID != uid]
+        self._latest_change += 1
+        deleted = DeletedSeries(
+            SeriesInstanceUID=uid, DeletedAt=self._clock(), Reason=DeletionReason.DELETED
+        )
+        self._changes.append(Deletion(self._latest_change, deleted))
 
     async def forgotten_changes(self) -> int:
         await self.check()
@@ -186,7 +229,9 @@ class MemorySeriesStore:
             last: tuple[Any, ...] = (after.received_at, after.series_instance_uid)
             if by is not _by_time:
                 if after.series_instance_uid not in self._rows:
-                    raise UnknownPosition("is of a series that is not there")
+                    raise UnknownPosition(
+                        "ends at a series that is not there any more: begin the list anew"
+                    )
                 last = by(self._rows[after.series_instance_uid])
             rows = [row for row in rows if (by(row) < last if order.descending else by(row) > last)]
         page = rows[:limit]
@@ -210,7 +255,7 @@ class MemorySeriesStore:
         own = [
             each
             for each in self._rows.values()
-            if each.PatientID.strip(" ")[:64] == row.PatientID.strip(" ")[:64]
+            if key(Attribute.PATIENT_ID, each.PatientID) == key(Attribute.PATIENT_ID, row.PatientID)
         ]
         firsts = _firsts(sorted(self._rows.values(), key=_by_time), Level.STUDY)
         return PatientSummary(
@@ -368,7 +413,7 @@ def _firsts(oldest_first: list[StoredSeries], level: Level) -> list[StoredSeries
 def _matches(row: StoredSeries, wanted: SeriesFilter, every: list[StoredSeries]) -> bool:
     return (
         all(_meets(row, condition, every) for condition in wanted.conditions)
-        and wanted.text.casefold() in search_text(vars(row))
+        and folded(wanted.text) in search_text(vars(row))
         and (wanted.received_from is None or wanted.received_from <= row.ReceivedAt)
         and (wanted.received_before is None or row.ReceivedAt < wanted.received_before)
     )

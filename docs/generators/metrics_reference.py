@@ -13,7 +13,7 @@ from seriesgate.adapters.admin.metrics import exposition
 from seriesgate.server.http.gateway_metrics import GatewayCollector
 from seriesgate.server.http.metrics import ServerMetrics
 from seriesgate.server.registry.gateways import GatewayRecord
-from seriesgate.server.registry.store import Outcome
+from seriesgate.server.registry.store import DeletionReason, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,7 @@ def _server() -> str:
     metrics = ServerMetrics()
     metrics.request("GET", "/series", 200, 0.0)
     metrics.report(next(iter(Outcome)))
+    metrics.deleted(next(iter(DeletionReason)), 1)
     metrics.transaction("read", 0.0)
     gateway = GatewayRecord("seriesgate", START, heartbeat(), {})
     return metrics.exposition(GatewayCollector([gateway], START)).decode()

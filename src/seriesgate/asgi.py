@@ -39,6 +39,7 @@ _OF_THE_LAUNCHER = (
     "max_connections_per_address",
     "trusted_proxies",
 )
+
 _log = logging.getLogger(__name__)
 
 

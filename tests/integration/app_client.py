@@ -51,6 +51,7 @@ class AppClient:
         always: bool = False,
         log: bool = False,
         allowed_hosts: Sequence[str] = (),
+        qido_origins: Sequence[str] = (),
     ) -> None:
         self.store = MemorySeriesStore(ticking_clock())
         self.tokens = MemoryTokenStore(ticking_clock())
@@ -74,6 +75,7 @@ class AppClient:
             authentication,
             ServerMetrics(),
             allowed_hosts=allowed_hosts,
+            qido_origins=qido_origins,
             log_requests=log,
             clock=self.clock,
         )

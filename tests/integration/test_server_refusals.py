@@ -192,9 +192,9 @@ def test_unknown_path_is_404_and_not_repeated(client):
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("DELETE", "/series", "GET, POST"),
-        ("POST", "/series/1.2", "GET"),
-        ("PUT", "/healthz", "GET"),
+        ("DELETE", "/series", "GET, HEAD, POST"),
+        ("POST", "/series/1.2", "DELETE, GET, HEAD"),
+        ("PUT", "/healthz", "GET, HEAD"),
     ],
 )
 def test_other_method_is_405_and_says_which_there_are(client, method, path, allowed):

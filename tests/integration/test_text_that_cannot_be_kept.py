@@ -106,7 +106,7 @@ def _paths():
     for router in _ROUTERS:
         for route in router.routes:
             if isinstance(route, APIRoute) and "{" in route.path_format:
-                yield from ((method, route.path_format) for method in sorted(route.methods))
+                yield from ((method, route.path_format) for method in sorted(route.methods or ()))
 
 
 @pytest.mark.parametrize(("method", "path"), [*_paths()])

@@ -7,7 +7,18 @@ import sys
 import typer
 
 from seriesgate import __version__
-from seriesgate.cli import aside, config, db, outbox, run, series, spool, token, webhooks
+from seriesgate.cli import (
+    aside,
+    config,
+    db,
+    deletion,
+    outbox,
+    run,
+    series,
+    spool,
+    token,
+    webhooks,
+)
 from seriesgate.cli.doctor import doctor
 from seriesgate.cli.echo import echo
 from seriesgate.cli.send import send
@@ -33,6 +44,7 @@ app.add_typer(outbox.app, name="outbox")
 app.add_typer(aside.app, name="aside")
 app.add_typer(spool.app, name="spool")
 app.add_typer(series.app, name="series")
+app.add_typer(deletion.patient_app, name="patient")
 app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")

@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seriesgate.cli.deletion import delete_series
 from seriesgate.cli.options import EXIT_USAGE, ConfigFile, fail, settings_or_exit
 from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, not_ours
 
 app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
+app.command("delete")(delete_series)
 
 
 class _Column(NamedTuple):

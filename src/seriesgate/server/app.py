@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from seriesgate import __version__
 from seriesgate.server.changes.feed import ChangeFeed
 from seriesgate.server.http.body_limit import BodyLimitMiddleware
+from seriesgate.server.http.cors import CorsMiddleware
 from seriesgate.server.http.exception_handlers import add_exception_handlers
+from seriesgate.server.http.head import HeadMiddleware
 from seriesgate.server.http.host_names import HostNames
 from seriesgate.server.http.observation import ObservationMiddleware
 from seriesgate.server.http.response_headers import ResponseHeadersMiddleware
 from seriesgate.server.routes import (
     dashboard,
+    deletion,
     description,
     events,
     gateways,
@@ -54,6 +57,7 @@ _ROUTERS = (
     preview.router,
     repair.router,
     series.router,
+    deletion.router,
     summaries.router,
     events.router,
     qido.router,
@@ -74,7 +78,13 @@ class _App(DescribedApp):
     def build_middleware_stack(self) -> ASGIApp:
         """Put ours around Starlette's outermost layer too: it answers what nobody expected."""
         return ObservationMiddleware(
-            ResponseHeadersMiddleware(super().build_middleware_stack()),
+            ResponseHeadersMiddleware(
+                CorsMiddleware(
+                    HeadMiddleware(super().build_middleware_stack()),
+                    self.state.qido_origins,
+                    f"{qido.router.prefix}/",
+                )
+            ),
             self.state.metrics,
             log=self.state.log_requests,
         )
@@ -91,6 +101,7 @@ def create_app(
     webhooks: Sequence[WebhookDispatcher] = (),
     housekeeping: Housekeeping | None = None,
     allowed_hosts: Sequence[str] = (),
+    qido_origins: Sequence[str] = (),
     log_requests: bool = False,
     clock: Callable[[], datetime] = utc_now,
     max_body_bytes: int = MAX_BODY_BYTES,
@@ -101,9 +112,9 @@ def create_app(
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for,
     `sessions` where browsers begin and end theirs, `gateway_store` where
     heartbeats go. `metrics` counts; `webhooks` and `housekeeping` run while the app does;
-    `allowed_hosts` are as for HostNames; with `log_requests` there is a line in the log for each
-    request. `clock` gives aware times. `max_body_bytes` and `body_timeout` (seconds) bound each
-    request's body.
+    `allowed_hosts` are as for HostNames, `qido_origins` as for CorsMiddleware; with `log_requests`
+    there is a line in the log for each request. `clock` gives aware times. `max_body_bytes` and
+    `body_timeout` (seconds) bound each request's body.
     """
     feed = ChangeFeed(store)
 
@@ -146,6 +157,7 @@ def create_app(
     app.state.gateways = gateway_store
     app.state.authentication = authentication
     app.state.hosts = HostNames(allowed_hosts)
+    app.state.qido_origins = tuple(qido_origins)
     app.state.clock = clock
     app.state.metrics = metrics
     app.state.log_requests = log_requests

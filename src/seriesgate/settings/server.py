@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     HttpUrl,
@@ -18,6 +19,12 @@ from pydantic import (
 
 from seriesgate.settings.section import Port, ProgramSettings, Section, check_tls
 from seriesgate.webhook_secret import signing_key
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def without_password(database_url: str) -> str:
@@ -31,6 +38,19 @@ def _hide(found: re.Match[str]) -> str:
 
 # Of a host, without a scheme and a port (RFC 1123 2.1; some have an underscore).
 _HOST_NAME = r"^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?$"
+
+
+def checked_origin(origin: str) -> str:
+    """Return the origin of a web page as a browser sends it (RFC 6454 6.2), or `*`.
+
+    Raises ValueError.
+    """
+    found = _ORIGIN.fullmatch(origin.lower())
+    if origin != "*" and found is None:
+        raise ValueError("must be like https://viewer.example.org or http://10.0.0.7:3000, or *")
+    if found is not None and found["port"] == _DEFAULT_PORTS[found["scheme"]]:
+        return origin.lower().removesuffix(f":{found['port']}")
+    return origin.lower()
 
 
 class ServerToken(Section):
@@ -122,6 +142,18 @@ class ServerSettings(ProgramSettings):
             "them, and a webhook that is in no settings any more; the series stay",
         )
     )
+    keep_series: (
+        Annotated[float, Field(ge=86400, le=100 * 365.25 * 86400, allow_inf_nan=False)] | None
+    ) = Field(
+        None,
+        description="seconds after the latest report of a series for which it is kept; without it "
+        "series are kept until they are deleted",
+    )
+    qido_origins: tuple[Annotated[str, AfterValidator(checked_origin)], ...] = Field(
+        (),
+        description="web pages that may search by QIDO-RS from a browser, each by its origin, like "
+        "`https://viewer.example.org`; or `*` for all, which get no credentials",
+    )
     access_log: bool = Field(False, description="log each request, without patient data")
 
     @model_validator(mode="after")
@@ -136,6 +168,12 @@ class ServerSettings(ProgramSettings):
                 f"workers = {self.workers} needs PostgreSQL, for SQLite belongs to one process: "
                 "set database_url to a PostgreSQL database, or workers to 1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _origins_are_listed_or_any(self) -> ServerSettings:
+        if "*" in self.qido_origins and len(self.qido_origins) > 1:
+            raise ValueError("qido_origins: `*` stands alone, or leave it out")
         return self
 
     @model_validator(mode="after")

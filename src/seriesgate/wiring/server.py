@@ -129,7 +129,12 @@ def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None
             utc_now,
             timedelta(seconds=settings.keep_changes),
             [webhook.name for webhook in settings.webhooks],
+            keep_series=(
+                None if settings.keep_series is None else timedelta(seconds=settings.keep_series)
+            ),
+            deleted=metrics.deleted,
         ),
+        qido_origins=settings.qido_origins,
         allowed_hosts=settings.allowed_hosts,
         log_requests=settings.access_log,
     )

@@ -115,6 +115,26 @@ def test_flood_of_changes_leaves_a_page_of_rows(gate, page):
     assert longest["took"] < 1000
 
 
+def test_deleted_series_leaves_the_list_and_its_own_page(hospital, page, report):
+    for uid in ("1.2.8", "1.2.9"):
+        report(SeriesInstanceUID=uid, PatientID="DELETED", PatientName="DELETED^NAME")
+    page.goto(f"{hospital.url}/#/?PatientID=DELETED")
+    is_live(page)
+    expect(rows(page)).to_have_count(2)
+    hospital.client.delete("/series/1.2.9")
+    expect(rows(page)).to_have_count(1)
+    assert uids(page) == ["1.2.8"]
+    hospital.client.delete("/series/1.2.8")
+    expect(page.get_by_text("No series match")).to_be_visible()
+    report(SeriesInstanceUID="1.2.7", PatientID="DELETED", PatientName="DELETED^NAME")
+    page.goto(f"{hospital.url}/#/series/1.2.7")
+    expect(page.get_by_role("heading", level=1)).to_have_text("DELETED, NAME")
+    is_live(page)
+    hospital.client.delete("/patients/DELETED")
+    expect(page.get_by_text("No such series")).to_be_visible()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Series")
+
+
 def test_change_replaces_the_row_of_its_series(hospital, page, report):
     report(SeriesInstanceUID="1.2.5", StudyInstanceUID="1.2.6", PatientID="CHANGE")
     page.goto(f"{hospital.url}/#/?PatientID=CHANGE")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,12 @@ from tests.unit.server.examples import EVERY_FIELD
 
 from seriesgate.server.registry.keys import (
     after_prefix,
+    composed,
     contained_texts,
+    folded,
     indexed_text,
     key,
+    same_text,
     search_text,
     searched_text,
 )
@@ -87,3 +92,23 @@ def test_index_of_texts_has_signs_of_gateway_and_modality_and_they_are_no_other_
 )
 def test_prefix_of_a_pattern(pattern, prefix):
     assert Wildcard(Attribute.MODALITY, pattern).prefix == prefix
+
+
+@given(st.text())
+def test_forms_that_are_canonically_equivalent_are_one(text):
+    forms = {normalize(form, text) for form in ("NFC", "NFD")}
+    assert len({folded(form) for form in forms} | {folded(text)}) == 1
+    assert len({composed(form) for form in forms} | {composed(text)}) == 1
+    assert all(same_text(form, f" {text} ") for form in forms)
+
+
+@given(st.text())
+def test_folding_once_is_enough_and_case_makes_no_difference(text):
+    assert folded(folded(text)) == folded(text)
+    assert folded(normalize("NFD", text).casefold()) == folded(text)
+
+
+@given(st.text(), st.text())
+def test_no_other_texts_are_the_same(one, other):
+    decomposed = [normalize("NFD", each.strip(" ")) for each in (one, other)]
+    assert same_text(one, other) == (decomposed[0] == decomposed[1])

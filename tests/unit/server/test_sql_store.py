@@ -178,7 +178,7 @@ def test_group_takes_the_same_few_statements_whatever_its_size(engine, monkeypat
         return [*statements]
 
     assert register(1) == [
-        *("BEGIN", "SELECT", "SELECT"),  # totals, known series
+        *("BEGIN", "SELECT", "SELECT", "SELECT"),  # totals, known series, deleted series
         *("INSERT", "INSERT"),  # row, history
         *("SELECT", "SELECT", "INSERT", "INSERT"),  # studies, patients, index, texts
         *("INSERT", "UPDATE"),  # change, totals

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 
-from seriesgate.server.registry.store import StoreUnavailable
+from seriesgate.server.registry.store import StoreUnavailable, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from seriesgate.server.changes.feed import ChangeFeed
-    from seriesgate.server.registry.store import Change
+    from seriesgate.server.registry.store import AnyChange
 
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment shows proxies and readers that the stream lives."""
@@ -67,10 +67,10 @@ async def events(
                 return  # the reader comes back, then or later
 
 
-def _event(change: Change) -> str:
+def _event(change: AnyChange) -> str:
     # JSON has no line break of its own.
     data = change.series.model_dump_json()
-    return f"id: {change.sequence}\nevent: {change.outcome.value}\ndata: {data}\n\n"
+    return f"id: {change.sequence}\nevent: {kind_of(change)}\ndata: {data}\n\n"
 
 
 class EventStreamResponse(Response):

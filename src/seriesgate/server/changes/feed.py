@@ -13,12 +13,12 @@ from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from seriesgate.server.registry.store import StoreUnavailable
+from seriesgate.server.registry.store import Deletion, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seriesgate.server.registry.store import Change, SeriesStore
+    from seriesgate.server.registry.store import AnyChange, SeriesStore
 
 _BATCH = 100
 _REMEMBERED = 1000
@@ -33,7 +33,7 @@ class ChangeFeed:
     def __init__(self, store: SeriesStore, *, poll_interval: float = 0.5) -> None:
         self._store = store
         self._poll_interval = poll_interval
-        self._recent: deque[Change] = deque(maxlen=_REMEMBERED)
+        self._recent: deque[AnyChange] = deque(maxlen=_REMEMBERED)
         self._followers = 0
         self._followed = asyncio.Event()
         self._written = asyncio.Event()
@@ -76,13 +76,13 @@ class ChangeFeed:
                     self._tell()
                 while changes := await self._store.changes(position, limit=_BATCH):
                     position = changes[-1].sequence
-                    self._recent.extend(changes)
+                    self._remember(changes)
                     self._tell()
             except StoreUnavailable:
                 pass  # the store says so in the log; the next look is soon
             await _wait(self._written, self._poll_interval)
 
-    async def after(self, sequence: int) -> Sequence[Change]:
+    async def after(self, sequence: int) -> Sequence[AnyChange]:
         """Give the next changes after a number, none if there are none yet. StoreUnavailable."""
         if self._recent and self._recent[0].sequence <= sequence + 1:
             newer = (change for change in self._recent if change.sequence > sequence)
@@ -92,6 +92,15 @@ class ChangeFeed:
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - its end is a normal outcome
         """Wait for new changes, or the end of all; False when neither came in time."""
         return await _wait(self._news, timeout)
+
+    def _remember(self, changes: Sequence[AnyChange]) -> None:
+        """Remember changes, and of a series that was deleted nothing but that."""
+        for change in changes:
+            if isinstance(change, Deletion):
+                uid = change.series.SeriesInstanceUID
+                kept = [each for each in self._recent if each.series.SeriesInstanceUID != uid]
+                self._recent = deque(kept, maxlen=_REMEMBERED)
+            self._recent.append(change)
 
     def _tell(self) -> None:
         news, self._news = self._news, asyncio.Event()

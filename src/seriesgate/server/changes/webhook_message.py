@@ -9,10 +9,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seriesgate.server.registry.store import Deletion, kind_of
+
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from seriesgate.server.registry.store import Change
+    from seriesgate.server.registry.store import AnyChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,16 @@ class WebhookMessage:
     body: bytes
 
 
-def message_of(change: Change) -> WebhookMessage:
+def message_of(change: AnyChange) -> WebhookMessage:
     """Give the message about a change."""
+    if isinstance(change, Deletion):
+        changed_at = change.series.DeletedAt
+    else:
+        changed_at = change.series.UpdatedAt
     head = json.dumps(
         {
-            "type": f"series.{change.outcome.value}",
-            "timestamp": change.series.UpdatedAt.isoformat(),
+            "type": f"series.{kind_of(change)}",
+            "timestamp": changed_at.isoformat(),
             "sequence": change.sequence,
         }
     )

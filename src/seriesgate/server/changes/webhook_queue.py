@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, select, update
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from seriesgate.server.registry.store import Change
+    from seriesgate.server.registry.store import AnyChange
     from seriesgate.server.sql.database import SqlDatabase
 
 #: Longer than any attempt takes.
 _LEASE = timedelta(seconds=60)
+#: A deletion is told after this time, when no attempt with what was deleted is under way any more.
+_ATTEMPTS_ARE_OVER = timedelta(seconds=20)
 _MOST_OWED = 1000
 _FAN_OUT = 200
 
@@ -41,7 +44,7 @@ class Claim:
     """A change that this server shall deliver now. `attempt` counts from 1."""
 
     webhook: str
-    change: Change
+    change: AnyChange
     attempt: int
 
 
@@ -140,7 +143,7 @@ class WebhookQueue:
                 .limit(1)
             )
             position = connection.execute(_position(webhook)).scalar_one_or_none()
-            behind = 0 if position is None else read_latest_change(connection) - position
+            behind = 0 if position is None else _count_after(connection, position)
             return QueueState(
                 counts.get(DeliveryState.PENDING.value, 0) + behind,
                 counts.get(DeliveryState.DEAD.value, 0),
@@ -170,6 +173,13 @@ def _position(webhook: str) -> Any:
     return select(webhook_positions.c.Sequence).where(webhook_positions.c.Webhook == webhook)
 
 
+def _count_after(connection: Connection, sequence: int) -> int:
+    """Count the changes over a number. Numbers tell too many: those of deleted series are gone."""
+    count = select(func.count()).where(series_changes.c.Sequence > sequence)
+    number: int = connection.execute(count).scalar_one()
+    return number
+
+
 def _fan_out(connection: Connection, webhook: str, now: datetime) -> None:
     """Give the next changes of the log a row each, while few are owed."""
     positions = webhook_positions
@@ -187,7 +197,7 @@ def _fan_out(connection: Connection, webhook: str, now: datetime) -> None:
     if connection.execute(owed).scalar_one() >= _MOST_OWED:
         return
     following = (
-        select(series_changes.c.Sequence, series_changes.c.SeriesInstanceUID)
+        select(series_changes)
         .where(series_changes.c.Sequence > found)
         .order_by(series_changes.c.Sequence)
         .limit(_FAN_OUT)
@@ -199,7 +209,7 @@ def _fan_out(connection: Connection, webhook: str, now: datetime) -> None:
             "SeriesInstanceUID": row.SeriesInstanceUID,
             "State": DeliveryState.PENDING.value,
             "Attempt": 1,
-            "DueAt": now,
+            "DueAt": now if row.Digest else max(now, row.ChangedAt + _ATTEMPTS_ARE_OVER),
         }
         for row in connection.execute(following)
     ]
@@ -239,9 +249,13 @@ def _claim(connection: Connection, webhook: str, now: datetime, limit: int) -> l
             .where(_COLUMNS.Webhook == webhook, _COLUMNS.Sequence.in_(numbers))
             .values(DueAt=now + _LEASE)
         )
+    attempts = {row.Sequence: row.Attempt for row in rows}
+    changes = (read_changes(connection, row.Sequence - 1, 1) for row in rows)
+    # Of a series that was deleted just now there is no change any more, nor anything owed.
     return [
-        Claim(webhook, read_changes(connection, row.Sequence - 1, 1)[0], row.Attempt)
-        for row in rows
+        Claim(webhook, change, attempts[change.sequence])
+        for change in chain.from_iterable(changes)
+        if change.sequence in attempts
     ]
 
 

@@ -64,6 +64,8 @@ def _allowed(request: Request) -> dict[str, str]:
         if route.matches(request.scope)[0] is not Match.NONE
         for method in getattr(route, "methods", None) or ()
     }
+    if "GET" in methods:  # see `http.head`
+        methods.add("HEAD")
     return {"Allow": ", ".join(sorted(methods))}
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
-    from seriesgate.server.registry.store import Outcome
+    from seriesgate.server.registry.store import DeletionReason, Outcome
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -65,6 +65,12 @@ class ServerMetrics:
             ["outcome"],
             registry=self._registry,
         )
+        self._deleted = Counter(
+            "seriesgate_server_series_deleted",
+            "series that were deleted, by why",
+            ["reason"],
+            registry=self._registry,
+        )
         self._database_seconds = Histogram(
             "seriesgate_server_database_seconds",
             "transactions, from begin to commit",
@@ -87,6 +93,10 @@ class ServerMetrics:
     def report(self, outcome: Outcome) -> None:
         """Count an accepted report."""
         self._reports_of(outcome.value).inc()
+
+    def deleted(self, reason: DeletionReason, count: int) -> None:
+        """Count series that were deleted."""
+        self._deleted.labels(reason.value).inc(count)
 
     def transaction(self, kind: str, seconds: float) -> None:
         """Count a transaction: of kind `read` or `write`."""

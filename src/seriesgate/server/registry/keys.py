@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 from zlib import crc32
 
 from seriesgate.server.registry.query import Attribute, OneOf, Wildcard
@@ -47,12 +48,32 @@ def key(attribute: Attribute, value: str) -> str:
         case Attribute.SERIES | Attribute.STUDY:
             return value
         case _:
-            return value.strip(" ")[:KEY_LENGTH]
+            return composed(value.strip(" "))[:KEY_LENGTH]
+
+
+def composed(text: str) -> str:
+    """Return text in the form in which it makes no difference how accents are written.
+
+    A letter with an accent is one character or two, by whoever has typed it; they are canonically
+    equivalent (Unicode Standard Annex 15), and this is Normalization Form C.
+    """
+    return text if text.isascii() else normalize("NFC", text)
+
+
+def same_text(one: str, other: str) -> bool:
+    """Return whether two values are equal, however accents are written.
+
+    Leading and trailing spaces of an LO are not significant (PS3.5 6.2).
+    """
+    return composed(one.strip(" ")) == composed(other.strip(" "))
 
 
 def folded(text: str) -> str:
-    """Give text in the form in which the case of letters makes no difference."""
-    return text.casefold()
+    """Return text in the form in which the case of letters makes no difference, nor do accents.
+
+    As Unicode's canonical caseless matching has it (3.13, D145), composed.
+    """
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFD", text).casefold())
 
 
 def search_text(row: Mapping[str, Any]) -> str:

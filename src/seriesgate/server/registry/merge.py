@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from seriesgate.series.report import Series
+from seriesgate.server.registry.keys import same_text
 from seriesgate.server.registry.store import (
     NoOtherReport,
     Outcome,
@@ -51,8 +52,7 @@ def _contradiction(kept: Series, report: Series) -> str | None:
     """Name the field by which two reports of a series are of different studies or patients."""
     if report.StudyInstanceUID != kept.StudyInstanceUID:
         return "StudyInstanceUID"
-    # PS3.5 6.2: leading and trailing spaces of an LO are not significant.
-    if report.PatientID.strip(" ") != kept.PatientID.strip(" "):
+    if not same_text(report.PatientID, kept.PatientID):
         return "PatientID"
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -34,6 +34,15 @@ class Outcome(Enum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+    #: The series was deleted, and the report is not kept.
+    DELETED = "deleted"
+
+
+class DeletionReason(Enum):
+    """Why a series was deleted: a person asked for it, or it was older than series are kept."""
+
+    DELETED = "deleted"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +148,40 @@ class MinuteCount(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A report became the row of its series. Changes are numbered from 1, without a gap."""
+    """A report became the row of its series.
+
+    Changes are numbered from 1 in the order of their commits. The numbers of those of a deleted
+    series are not given again.
+    """
 
     sequence: int
     outcome: Outcome
     series: StoredSeries
+
+
+class DeletedSeries(BaseModel):
+    """A series that was deleted, for those who may have a copy of it."""
+
+    SeriesInstanceUID: str
+    DeletedAt: AwareDatetime
+    Reason: DeletionReason
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A series was deleted, with all of its changes so far. It is numbered as a change is."""
+
+    sequence: int
+    series: DeletedSeries
+
+
+AnyChange: TypeAlias = Change | Deletion
+
+
+def kind_of(change: AnyChange) -> str:
+    """Return what followers are told that a change is: `created`, `updated` or `deleted`."""
+    outcome = change.outcome if isinstance(change, Change) else Outcome.DELETED
+    return outcome.value
 
 
 class SeriesContradiction(Exception):
@@ -159,6 +197,10 @@ class SeriesContradiction(Exception):
 
 class NoOtherReport(Exception):
     """A series can't be repaired: all of its reports would have to be withdrawn."""
+
+
+class SeriesWasDeleted(Exception):
+    """The series of a report was deleted, and was not told to come back."""
 
 
 class StoreUnavailable(Exception):
@@ -189,7 +231,7 @@ class SeriesStore(Protocol):
         The row and the history that a set of reports leaves depend neither on their order nor on
         repeats (see `merge` for the rule). Reports that are equal are one history entry, with the
         idempotency key of the first. Raises `SeriesContradiction` for another study or patient
-        than the row has; such a report leaves no trace.
+        than the row has, `SeriesWasDeleted`; such a report leaves no trace.
         """
         ...
 
@@ -240,11 +282,11 @@ class SeriesStore(Protocol):
         """Give the counts of the minutes in which something came, the oldest first."""
         ...
 
-    async def changes(self, after: int, *, limit: int) -> list[Change]:
+    async def changes(self, after: int, *, limit: int) -> list[AnyChange]:
         """Give the first `limit` changes whose number is over `after`, in their order.
 
         Once change n was given, every change before it can be read too, whoever makes them, but
-        for those that are forgotten.
+        for those that are forgotten, and those of series that were deleted meanwhile.
         """
         ...
 
@@ -266,6 +308,21 @@ class SeriesStore(Protocol):
 
     async def preview(self, series_instance_uid: str) -> Preview | None:
         """Give the picture of a series, or None when there is none."""
+        ...
+
+    async def delete_series(self, series_instance_uid: str, *, may_return: bool = False) -> bool:
+        """Delete a series with all that is kept of it; return whether there was anything to do.
+
+        Reports of it are not kept from then on, unless it `may_return`: that is forgotten too then,
+        also of a series that was deleted before.
+        """
+        ...
+
+    async def delete_patient(self, patient_id: str, *, may_return: bool = False) -> int:
+        """Delete every series of a patient, as `delete_series` does; return how many there were.
+
+        Spaces at the ends of a PatientID don't count. It may be cut short, with some deleted.
+        """
         ...
 
     async def check(self) -> None:

@@ -25,7 +25,8 @@ _RETRY_AFTER = {"Retry-After": "30"}  # seconds
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "`id` is the number of a change, `event` is `created` or `updated`, `data` "
-        "the row of the series after it, as JSON; or `event` is `forgotten`",
+        "the row of the series after it, as JSON; or `event` is `deleted`, and `data` has its "
+        "SeriesInstanceUID, `DeletedAt` and `Reason`; or `event` is `forgotten`",
         "content": {"text/event-stream": {"schema": {"type": "object"}}},
     }
 }

@@ -3,12 +3,12 @@
 import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 from seriesgate.series.report import Series
 from seriesgate.server.access.tokens import Scope
@@ -19,6 +19,7 @@ from seriesgate.server.registry.store import (
     Outcome,
     PagePosition,
     SeriesStore,
+    SeriesWasDeleted,
     StoredSeries,
     UnknownPosition,
 )
@@ -75,13 +76,30 @@ class SeriesWithHistory(StoredSeries):
     )
 
 
+class NotKept(BaseModel):
+    """The answer to a report of a series that was deleted."""
+
+    SeriesInstanceUID: str
+    Outcome: Literal["deleted"] = "deleted"
+    Detail: Literal["this series was deleted, and its reports are not kept"] = (
+        "this series was deleted, and its reports are not kept"
+    )
+
+
+class KnownSeries(RootModel[StoredSeries | NotKept]):
+    """The row of a series that was known, or that it was deleted."""
+
+
 @registration_router.post(
     "/series",
     status_code=HTTPStatus.CREATED,
     response_model=StoredSeries,
     response_description="The series is new",
     responses={
-        200: {"model": StoredSeries, "description": "The series was known; this is its row now"},
+        200: {
+            "model": KnownSeries,
+            "description": "The series was known, this is its row now; or it was deleted",
+        },
         **problems(HTTPStatus.CONFLICT),
     },
     openapi_extra=REPORT_REQUEST,
@@ -93,11 +111,16 @@ async def register_series(request: Request) -> Response:
     The row kept is the report with the most instances, then with the highest revision, as a whole.
     A report that says less changes nothing; the answer is the row that is kept. A known series with
     another StudyInstanceUID or PatientID is a contradiction: 409. A gateway may correct its own
-    report, by a later revision that counts no fewer instances.
+    report, by a later revision that counts no fewer instances. A series that was deleted stays so:
+    the report is taken, for whoever sent it has no more to do, and not kept.
     """
     report = await read_report(request)
     store: SeriesStore = request.app.state.store
-    registration = await store.register(report, read_idempotency_key(request))
+    try:
+        registration = await store.register(report, read_idempotency_key(request))
+    except SeriesWasDeleted:
+        request.app.state.metrics.report(Outcome.DELETED)
+        return json_answer(NotKept(SeriesInstanceUID=report.SeriesInstanceUID))
     request.app.state.metrics.report(registration.outcome)
     if registration.outcome is not Outcome.UNCHANGED:
         request.app.state.feed.announce()

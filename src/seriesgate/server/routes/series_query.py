@@ -64,15 +64,17 @@ class SeriesConditions(BaseModel):
 
     StudyInstanceUID: Uid | None = None
     PatientID: Value | None = Field(
-        None, description="as a whole, in this case of letters; spaces at its ends don't count"
+        None,
+        description="as a whole, in this case of letters; spaces at its ends don't count, nor how "
+        "accents are written",
     )
     AccessionNumber: Value | None = None
     Modality: Value | None = None
     Gateway: Value | None = Field(None, description="name of the gateway that sent the report")
     text: _Text | None = Field(
         None,
-        description="is contained, in any case, in PatientName, PatientID, AccessionNumber, "
-        "StudyDescription or SeriesDescription",
+        description="is contained, in any case, however accents are written, in PatientName, "
+        "PatientID, AccessionNumber, StudyDescription or SeriesDescription",
     )
     received_from: _Moment | None = Field(
         None, description="first report at this time or later", examples=["2026-01-01T00:00:00Z"]

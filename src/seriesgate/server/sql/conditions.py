@@ -81,11 +81,17 @@ def tried_condition(dialect: str, condition: Condition) -> ColumnElement[bool]:
     text = cast(series_data.c[attribute], Text)
     found = exists().where(
         series_data.c.SeriesInstanceUID == _INDEX.SeriesInstanceUID,
-        _tried(dialect, condition, func.substr(func.trim(text), 1, KEY_LENGTH)),
+        _tried(dialect, condition, func.substr(_composed(dialect, func.trim(text)), 1, KEY_LENGTH)),
     )
     # Only where it can be so is the series looked up.
     searched = searched_text(condition)
     return and_(_contains(searched), found) if searched else found
+
+
+def _composed(dialect: str, text: ColumnElement[str]) -> ColumnElement[str]:
+    """Compose a text as `registry.keys.composed` does."""
+    # PostgreSQL's own gives Normalization Form C; SQLite has ours (see `sql.sqlite`).
+    return func.composed(text) if dialect == "sqlite" else func.normalize(text)
 
 
 def tried_text(text: str) -> ColumnElement[bool]:

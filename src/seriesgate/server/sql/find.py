@@ -195,7 +195,7 @@ def _with_key(connection: Connection, walk: _Walk, position: PagePosition) -> tu
     one = select(walk.order[0]).where(*(c == v for c, v in zip(_ARRIVAL, arrival, strict=True)))
     row = connection.execute(one).one_or_none()
     if row is None:
-        raise UnknownPosition("is of a series that is not there")
+        raise UnknownPosition("ends at a series that is not there any more: begin the list anew")
     return (row[0], *arrival)
 
 

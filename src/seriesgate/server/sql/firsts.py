@@ -1,4 +1,4 @@
-"""Which series is the first of its study or patient, when a correction moves one to another."""
+"""Which series is the first of its study or patient, when the one that was goes elsewhere."""
 
 from __future__ import annotations
 
@@ -36,18 +36,21 @@ def move_firsts(connection: Connection, moved: Sequence[tuple[Series, Series]]) 
     studies = {row.StudyInstanceUID for pair in moved for row in pair}
     patients = {key(Attribute.PATIENT_ID, row.PatientID) for pair in moved for row in pair}
     return Difference(
-        _mark_anew(connection, _INDEX.StudyInstanceUID, _INDEX.FirstOfStudy, studies),
-        _mark_anew(connection, _INDEX.PatientKey, _INDEX.FirstOfPatient, patients),
+        mark_anew(connection, _INDEX.StudyInstanceUID, _INDEX.FirstOfStudy, studies),
+        mark_anew(connection, _INDEX.PatientKey, _INDEX.FirstOfPatient, patients),
     )
 
 
-def _mark_anew(
+def mark_anew(
     connection: Connection,
     column: ColumnElement[str],
     first: ColumnElement[str],
     values: Iterable[str],
 ) -> int:
-    """Mark the first series that has each value; return how many more values have one now."""
+    """Mark the first series that has each value; return how many more values have one now.
+
+    `column` is that of the values in the index, `first` the one that marks the first series.
+    """
     wanted = sorted(values)
     if not wanted:
         return 0

@@ -1,7 +1,8 @@
 """The SQL that forgets what nobody needs any more, a bounded piece of it at a time.
 
-A series and its reports are never forgotten. The numbered changes are, once they are old and no
-webhook is owed them; so are the counts of old minutes, and webhooks that no server has any more.
+A series and its reports are not forgotten here (see `sql.deletion`). The numbered changes are, once
+they are old and no webhook is owed them; so are the counts of old minutes, and webhooks that no
+server has any more.
 """
 
 from __future__ import annotations

@@ -14,6 +14,9 @@ from seriesgate.server.registry.query import Attribute, Level
 from seriesgate.server.registry.store import (
     AcceptedReport,
     Change,
+    DeletedSeries,
+    Deletion,
+    DeletionReason,
     MinuteCount,
     Outcome,
     PatientPage,
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Row
 
     from seriesgate.server.registry.query import Order, SeriesFilter
-    from seriesgate.server.registry.store import PagePosition
+    from seriesgate.server.registry.store import AnyChange, PagePosition
     from seriesgate.server.sql.search_bounds import SearchBounds
 
 
@@ -168,7 +171,7 @@ def read_forgotten_changes(connection: Connection) -> int:
     return number
 
 
-def read_changes(connection: Connection, after: int, limit: int) -> list[Change]:
+def read_changes(connection: Connection, after: int, limit: int) -> list[AnyChange]:
     """Give the first `limit` changes over the number `after`.
 
     Three queries that each go along a primary key: for one that joins the tables, PostgreSQL may
@@ -184,7 +187,7 @@ def read_changes(connection: Connection, after: int, limit: int) -> list[Change]
     changes = connection.execute(statement).all()
     if not changes:
         return []
-    uids = {change.SeriesInstanceUID for change in changes}
+    uids = {change.SeriesInstanceUID for change in changes if change.Digest}
     of_rows = series_data.c
     arrivals = select(of_rows.SeriesInstanceUID, of_rows.ReceivedAt, of_rows.HasPreview).where(
         of_rows.SeriesInstanceUID.in_(uids)
@@ -197,19 +200,35 @@ def read_changes(connection: Connection, after: int, limit: int) -> list[Change]
     )
     rows = {row.SeriesInstanceUID: row for row in connection.execute(arrivals)}
     texts = {(row.SeriesInstanceUID, row.Digest): row.Report for row in connection.execute(reports)}
-    return [
-        Change(
-            change.Sequence,
-            Outcome(change.Outcome),
-            StoredSeries.model_construct(
-                **vars(Series.model_validate_json(texts[change.SeriesInstanceUID, change.Digest])),
-                ReceivedAt=rows[change.SeriesInstanceUID].ReceivedAt,
-                UpdatedAt=change.ChangedAt,
-                HasPreview=rows[change.SeriesInstanceUID].HasPreview,
-            ),
+    found = (
+        _change(
+            change,
+            rows.get(change.SeriesInstanceUID),
+            texts.get((change.SeriesInstanceUID, change.Digest)),
         )
         for change in changes
-    ]
+    )
+    return [change for change in found if change is not None]
+
+
+def _change(change: Row[Any], arrival: Any, report: str | None) -> AnyChange | None:
+    """Give a change; None if its series was deleted between the queries that read it."""
+    if not change.Digest:
+        deleted = DeletedSeries(
+            SeriesInstanceUID=change.SeriesInstanceUID,
+            DeletedAt=change.ChangedAt,
+            Reason=DeletionReason(change.Outcome),
+        )
+        return Deletion(change.Sequence, deleted)
+    if arrival is None or report is None:
+        return None
+    row = StoredSeries.model_construct(
+        **vars(Series.model_validate_json(report)),
+        ReceivedAt=arrival.ReceivedAt,
+        UpdatedAt=change.ChangedAt,
+        HasPreview=arrival.HasPreview,
+    )
+    return Change(change.Sequence, Outcome(change.Outcome), row)
 
 
 def read_history(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _AT, _OF = "at", "of_series"
 _LOCK_TOTALS = Prepared(select(server_totals).with_for_update())
 _UPDATE_TOTALS = Prepared(
-    update(server_totals), ("Sequence", "Patients", "Studies", "Series", "Instances")
+    update(server_totals), ("Sequence", "Patients", "Studies", "Series", "Instances", "Numbers")
 )
 _INSERT_CHANGE = Prepared(insert(series_changes), series_changes.columns.keys())
 _INSERT_INDEX = Prepared(insert(series_index), series_index.columns.keys())
@@ -76,7 +76,7 @@ class RowChange:
         return self.row.InstancesInSeries - (self.before.InstancesInSeries if self.before else 0)
 
 
-def lock_totals(connection: Connection) -> dict[str, int]:
+def lock_totals(connection: Connection) -> dict[str, Any]:
     """Give the totals, by their names, and keep every other writer out until the transaction ends.
 
     So the numbers of changes are in the order of the commits: whoever has read change n has seen,
@@ -104,13 +104,13 @@ def index_row(row: StoredSeries) -> dict[str, Any]:
 
 
 def record_changes(
-    connection: Connection, totals: Mapping[str, int], changes: Sequence[RowChange]
+    connection: Connection, totals: Mapping[str, Any], changes: Sequence[RowChange]
 ) -> None:
     """Record the changes of one transaction, in their order. `totals` are as `lock_totals` gave."""
     if not changes:
         return
     new = [change.row for change in changes if change.before is None]
-    studies, patients = _write_index(connection, totals["Series"], new, changes)
+    studies, patients = _write_index(connection, totals["Numbers"], new, changes)
     _write_changes(connection, totals["Sequence"], changes)
     _UPDATE_TOTALS.run(
         connection,
@@ -120,6 +120,7 @@ def record_changes(
             "Studies": totals["Studies"] + studies,
             "Series": totals["Series"] + len(new),
             "Instances": totals["Instances"] + sum(each.added_instances for each in changes),
+            "Numbers": totals["Numbers"] + len(new),
         },
     )
     _count_minutes(connection, changes)
@@ -143,11 +144,11 @@ def mark_firsts(
 
 def _write_index(
     connection: Connection,
-    count: int,
+    last_number: int,
     new: Sequence[StoredSeries],
     changes: Sequence[RowChange],
 ) -> tuple[int, int]:
-    """Enter the rows after the first `count`; give the number of new studies and patients."""
+    """Enter the rows, numbered after `last_number`; give how many studies and patients are new."""
     rows = {change.row.SeriesInstanceUID: change.row for change in changes}
     latest = {uid: index_row(row) for uid, row in rows.items()}
     new_rows = [latest.pop(row.SeriesInstanceUID) for row in new]
@@ -160,7 +161,7 @@ def _write_index(
         before = len(known_studies), len(known_patients)
         mark_firsts(new_rows, known_studies, known_patients)
         studies, patients = len(known_studies) - before[0], len(known_patients) - before[1]
-        for number, row in enumerate(new_rows, count + 1):
+        for number, row in enumerate(new_rows, last_number + 1):
             row["Number"] = number
         _INSERT_INDEX.run(connection, *new_rows)
         texts = {each["Number"]: rows[each["SeriesInstanceUID"]] for each in new_rows}

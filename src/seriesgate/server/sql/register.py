@@ -13,8 +13,10 @@ from seriesgate.server.registry.store import (
     Outcome,
     Registration,
     SeriesContradiction,
+    SeriesWasDeleted,
     StoredSeries,
 )
+from seriesgate.server.sql.deletion import deleted_among
 from seriesgate.server.sql.prepared import Prepared, PreparedLookup
 from seriesgate.server.sql.record import RowChange, lock_totals, record_changes
 from seriesgate.server.sql.tables import series_data, series_reports
@@ -57,7 +59,7 @@ class PostedReport:
 
 def register_group(
     connection: Connection, group: Sequence[PostedReport]
-) -> list[Registration | SeriesContradiction]:
+) -> list[Registration | SeriesContradiction | SeriesWasDeleted]:
     """Register reports in their order; give the answer to each.
 
     Reads the rows that are known, decides in Python, writes what changed: a handful of statements
@@ -65,15 +67,20 @@ def register_group(
     share a database take turns, from the first statement until the commit (see `lock_totals`).
     """
     totals = lock_totals(connection)
-    known = _rows(connection, {posted.report.SeriesInstanceUID for posted in group})
+    uids = {posted.report.SeriesInstanceUID for posted in group}
+    known = _rows(connection, uids)
+    deleted = deleted_among(connection, totals, uids - known.keys())
     rows = dict(known)
     history = [_history_entry(posted) for posted in group]
     kept = _kept_reports(connection, known, history)
     entries: dict[str, dict[str, Any]] = {}
     changes: list[RowChange] = []
-    answers: list[Registration | SeriesContradiction] = []
+    answers: list[Registration | SeriesContradiction | SeriesWasDeleted] = []
     for posted, entry in zip(group, history, strict=True):
         series_instance_uid = posted.report.SeriesInstanceUID
+        if series_instance_uid in deleted:
+            answers.append(SeriesWasDeleted())
+            continue
         before = rows.get(series_instance_uid)
         if before is not None and kept.get(entry["Digest"]) is not None:  # it was withdrawn
             answers.append(Registration(before, Outcome.UNCHANGED))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from seriesgate.server.registry.query import NEWEST_FIRST
 from seriesgate.server.registry.store import Registration, StoreUnavailable
 from seriesgate.server.sql.database import SqlDatabase
+from seriesgate.server.sql.deletion import Deleting, delete_series
 from seriesgate.server.sql.previews import read_preview, write_preview
 from seriesgate.server.sql.read import (
     read_changes,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from seriesgate.server.registry.query import Order, SeriesFilter
     from seriesgate.server.registry.store import (
         AcceptedReport,
-        Change,
+        AnyChange,
         MinuteCount,
         PagePosition,
         PatientPage,
@@ -120,7 +121,7 @@ class SqlSeriesStore:
         """See `SeriesStore.minutes`."""
         return await self.database.read(lambda connection: read_minutes(connection, since, before))
 
-    async def changes(self, after: int, *, limit: int) -> list[Change]:
+    async def changes(self, after: int, *, limit: int) -> list[AnyChange]:
         """See `SeriesStore.changes`."""
         return await self.database.read(lambda connection: read_changes(connection, after, limit))
 
@@ -149,6 +150,20 @@ class SqlSeriesStore:
         return await self.database.read(
             lambda connection: read_preview(connection, series_instance_uid)
         )
+
+    async def delete_series(self, series_instance_uid: str, *, may_return: bool = False) -> bool:
+        """See `SeriesStore.delete_series`."""
+        now = self.clock()
+        return await self.database.write(
+            lambda connection: delete_series(connection, series_instance_uid, now, may_return)
+        )
+
+    async def delete_patient(self, patient_id: str, *, may_return: bool = False) -> int:
+        """See `SeriesStore.delete_patient`. Others get their turn between the pieces."""
+        deleting = Deleting.of_patient(patient_id, self.clock(), may_return=may_return)
+        while await self.database.write(deleting.step):
+            pass
+        return deleting.deleted
 
     async def check(self) -> None:
         """See `SeriesStore.check`. Takes the write lock and lets it go."""

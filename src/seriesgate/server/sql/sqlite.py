@@ -21,6 +21,7 @@ from pydantic_core import from_json
 from sqlalchemy import URL, create_engine, event
 from sqlalchemy.pool import QueuePool
 
+from seriesgate.server.registry.keys import composed
 from seriesgate.server.registry.store import DatabaseInUse, DatabaseUnusable
 from seriesgate.server.sql.column_types import json_text
 
@@ -41,6 +42,8 @@ _PRAGMAS: dict[str, str | int] = {
     "wal_autocheckpoint": 16_000,
     # Of a million series an entry in each index is anywhere: 64 MB (in KB) of pages stay at hand.
     "cache_size": -65_536,
+    # What is deleted, or moved within the file, is overwritten with zeros.
+    "secure_delete": 1,
 }
 
 
@@ -94,6 +97,11 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
         (actual,) = connection.execute(f"PRAGMA {name}").fetchone()
         if actual != value:
             raise DatabaseUnusable(f"SQLite can't set {name} to {value} (it is {actual})")
+    connection.create_function("composed", 1, _composed, deterministic=True)
+
+
+def _composed(text: str | None) -> str | None:
+    return None if text is None else composed(text)
 
 
 def _begin(connection: Connection) -> None:

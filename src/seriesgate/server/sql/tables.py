@@ -169,16 +169,27 @@ for _level, _of, _first in (
             postgresql_where=_is_first,
         )
 
-# Every change of a row, in the order of the commits and without a gap (see `sql.record`).
+# Every change of a row, in the order of the commits (see `sql.record`). Of a deleted series there
+# is the deletion alone.
 series_changes = Table(
     "series_changes",
     metadata,
     Column("Sequence", RowNumber, primary_key=True, autoincrement=False),
     Column("SeriesInstanceUID", BinaryText, nullable=False),
-    # Of the report in series_reports that became the row.
+    # Of the report in series_reports that became the row; empty for a deletion.
     Column("Digest", BinaryText, nullable=False),
     Column("Outcome", BinaryText, nullable=False),
     Column("ChangedAt", UtcDateTime, nullable=False),
+    Index("ix_series_changes_series", "SeriesInstanceUID"),
+)
+
+# The series that are not to come back, by keyed digests of their UIDs: who has a UID can ask
+# whether it is one of these, and nobody can read them (see `sql.deletion`).
+deleted_series = Table(
+    "deleted_series",
+    metadata,
+    Column("Digest", BinaryText, primary_key=True),
+    Column("DeletedAt", UtcDateTime, nullable=False),
 )
 
 # One row: the number of the latest change, what is stored in all, and what is forgotten.
@@ -193,6 +204,10 @@ server_totals = Table(
     Column("Instances", BigInteger, nullable=False),
     # Changes up to this number may be gone (see `sql.forget`).
     Column("Forgotten", BigInteger, nullable=False, server_default="0"),
+    # The greatest Number in the index that any series had: none is given again.
+    Column("Numbers", BigInteger, nullable=False, server_default="0"),
+    # What the digests of `deleted_series` are made with, in hexadecimal.
+    Column("DigestKey", BinaryText, nullable=False, server_default=""),
 )
 
 # What came in each minute in which something did.

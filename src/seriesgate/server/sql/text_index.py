@@ -57,12 +57,15 @@ _FTS5_REMOVE = text(
     "INSERT INTO series_text (series_text, rowid, Text) VALUES ('delete', :number, :entry)"
 )
 # So many pages: a millisecond.
+_FTS5_BEGIN_FULL_MERGE = "INSERT INTO series_text (series_text, rank) VALUES ('merge', -16)"
 _FTS5_MERGE = "INSERT INTO series_text (series_text, rank) VALUES ('merge', 16)"
 # Not in a form that the index could answer: that is what the sample is there to avoid.
 _COUNT_SAMPLE = text("""SELECT count(*) FROM series_text WHERE "Number" = ANY(ARRAY(
-    SELECT (place * "Series" + 999999) / 1000000 FROM server_totals,
+    SELECT first + (place * ("Numbers" - first) + 999999) / 1000000 FROM server_totals,
+    (SELECT coalesce(min("Number") - 1, 0) AS first FROM series_index) AS oldest,
     unnest(CAST(:places AS bigint[])) AS place WHERE "Series" >= :least))
     AND coalesce("Trigrams", '{}') @> CAST(:wanted AS integer[])""")
+_REMOVE_TRIGRAMS = text('DELETE FROM series_text WHERE "Number" = ANY(:numbers)')
 _REPLACE_TRIGRAMS = text('UPDATE series_text SET "Trigrams" = :entry WHERE "Number" = :number')
 
 
@@ -106,6 +109,25 @@ def replace_text(connection: Connection, number: int, before: str, after: str) -
         _ADD[dialect].run(connection, entry)
     else:
         connection.execute(_REPLACE_TRIGRAMS, entry)
+
+
+def remove_texts(connection: Connection, texts: Mapping[int, str]) -> None:
+    """Remove series by their numbers; each text is exactly what was entered for it.
+
+    SQLite keeps what is removed, and a mark that it is, in different parts of its index until all
+    of them are merged (see `begin_full_merge`).
+    """
+    if connection.dialect.name == "sqlite":
+        entries = [{"number": number, "entry": entry} for number, entry in texts.items()]
+        connection.execute(_FTS5_REMOVE, entries)
+    else:
+        numbers = list(texts)
+        connection.execute(_REMOVE_TRIGRAMS, {"numbers": numbers})
+
+
+def begin_full_merge(connection: Connection) -> None:
+    """Begin to merge all parts of SQLite's index into one; `merge_texts` goes on with it."""
+    connection.exec_driver_sql(_FTS5_BEGIN_FULL_MERGE)
 
 
 def merge_texts(connection: Connection) -> bool:

@@ -68,9 +68,10 @@ export class SeriesPage {
         throw problem;
       }
       const unknown = problem.status === 404;
+      this.heading.replaceChildren("Series"); // it may have been deleted, and its name with it
       this.content.replaceChildren(
         unknown
-          ? empty("No such series", "No series with this UID was registered: ", element("code", {}, this.uid))
+          ? empty("No such series", "No series with this UID is registered: ", element("code", {}, this.uid))
           : failure(problem, () => this.#read()),
       );
     }

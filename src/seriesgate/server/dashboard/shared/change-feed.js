@@ -15,7 +15,8 @@ export function detailOf(event) {
 }
 
 /**
- * Events: `change` with `detail: {outcome, series}`; `fresh` when changes may have been missed and
+ * Events: `change` with `detail: {outcome, series}`, where of a series that was deleted `series` has
+ * its SeriesInstanceUID alone; `fresh` when changes may have been missed and
  * lists must be read anew; `state` with `detail` "live", "connecting" or "refused".
  *
  * A tab that is hidden lets go of its stream: a browser has few connections to one server, and
@@ -78,7 +79,7 @@ export class ChangeFeed extends EventTarget {
     };
     // We were away so long that the server has let go of changes.
     source.addEventListener("forgotten", () => this.dispatchEvent(new Event("fresh")));
-    for (const outcome of ["created", "updated"]) {
+    for (const outcome of ["created", "updated", "deleted"]) {
       source.addEventListener(outcome, (event) => {
         this.#lastId = event.lastEventId;
         const detail = { outcome, series: JSON.parse(event.data) };

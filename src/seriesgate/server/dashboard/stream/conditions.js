@@ -49,8 +49,8 @@ export function conditionsOf(query) {
 export function meets(series, conditions) {
   for (const [name, value] of conditions) {
     if (name === "text") {
-      const wanted = value.toLowerCase();
-      if (!SEARCHED.some((field) => series[field].toLowerCase().includes(wanted))) {
+      const wanted = folded(value);
+      if (!SEARCHED.some((field) => folded(series[field]).includes(wanted))) {
         return false;
       }
     } else if (name === "received_from") {
@@ -61,9 +61,14 @@ export function meets(series, conditions) {
       if (new Date(series.ReceivedAt) >= new Date(value)) {
         return false;
       }
-    } else if (series[name].trim() !== value) {
+    } else if (series[name].trim().normalize() !== value.normalize()) {
       return false;
     }
   }
   return true;
+}
+
+/** Text in the form in which neither case nor the way accents are written matters. @param {string} text */
+function folded(text) {
+  return text.toLowerCase().normalize();
 }

@@ -28,6 +28,8 @@ export class StreamPage {
   #filters;
   /** New series that are not shown yet, the oldest first. @type {Map<string, Record<string, any>>} */
   #waiting = new Map();
+  /** Series that were deleted while the list was on its way. @type {Set<string>} */
+  #gone = new Set();
   #frame = 0;
   #first = 0;
   #reading = new AbortController();
@@ -119,6 +121,7 @@ export class StreamPage {
     this.#reading.abort();
     this.#reading = new AbortController();
     this.#waiting.clear();
+    this.#gone.clear();
     this.#ready = false;
     this.list.setAttribute("aria-busy", "true");
     const query = new URLSearchParams(this.#conditions);
@@ -128,8 +131,9 @@ export class StreamPage {
     }
     try {
       const page = await read("/series", query, this.#reading.signal);
-      this.#table.replace(page.series);
-      this.#watch(page.series);
+      const list = page.series.filter((/** @type {any} */ each) => !this.#gone.has(each.SeriesInstanceUID));
+      this.#table.replace(list);
+      this.#watch(list);
       this.#ready = true;
       this.#showList();
       this.#showPager(page.next_cursor);
@@ -186,16 +190,29 @@ export class StreamPage {
    */
   #take({ outcome, series }) {
     this.#summary.refresh();
-    if (outcome === "updated" || this.#waiting.has(series.SeriesInstanceUID)) {
+    if (outcome === "deleted") {
+      this.#remove(series.SeriesInstanceUID);
+    } else if (outcome === "updated" || this.#waiting.has(series.SeriesInstanceUID)) {
       if (this.#waiting.has(series.SeriesInstanceUID)) {
         this.#waiting.set(series.SeriesInstanceUID, series);
       } else {
         this.#table.update(series) && this.#watch([series]);
       }
     } else if (!this.#cursor && meets(series, this.#conditions)) {
+      this.#gone.delete(series.SeriesInstanceUID);
       this.#waiting.set(series.SeriesInstanceUID, series);
       this.#schedule();
     }
+  }
+
+  /** @param {string} uid */
+  #remove(uid) {
+    this.#waiting.delete(uid);
+    this.#gone.add(uid);
+    if (this.#table.remove(uid)) {
+      this.#showList();
+    }
+    this.#schedule();
   }
 
   #schedule() {

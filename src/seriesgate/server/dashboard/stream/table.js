@@ -63,6 +63,12 @@ export class SeriesTable {
     return true;
   }
 
+  /** Show a series no more; return whether it was on the page. @param {string} uid */
+  remove(uid) {
+    this.#shown.get(uid)?.row.remove();
+    return this.#shown.delete(uid);
+  }
+
   /** Put new series above all, the last of them first. @param {Record<string, any>[]} list */
   prepend(list) {
     const rows = [];

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import struct
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +16,19 @@ import pytest
 from tests.crash.simulated_disk import File, ProcessFiles, ShortWrite, SimulatedDisk
 from tests.data_sets import EXPLICIT_LE, MR_IMAGE_STORAGE, mr_data_set
 from tests.examples import header
+from xxhash import xxh3_128
 
 from seriesgate.adapters.data_set.header_scanner import HeaderScanners
+from seriesgate.adapters.spool import log_record
 from seriesgate.adapters.spool.file_spool import Durability, FileSpool
-from seriesgate.adapters.spool.log_record import BLOCK, encode_record
+from seriesgate.adapters.spool.log_record import (
+    BLOCK,
+    SegmentHead,
+    decode_record_head,
+    decode_segment_head,
+    encode_record,
+    encode_segment_head,
+)
 from seriesgate.adapters.spool.write_ahead_log import WriteAheadLog
 from seriesgate.gateway.ports import SpoolUnavailable, StoreRequest
 
@@ -38,7 +48,9 @@ def name(number: int) -> str:
 class Harness:
     """A log on a simulated disk. Checkpoints wait in `waiting` until they are run."""
 
-    def __init__(self, disk: SimulatedDisk | None = None, *, is_used=True, before=None):
+    def __init__(
+        self, disk: SimulatedDisk | None = None, *, is_used=True, before=None, segment_size=TWO
+    ):
         self.disk = disk or SimulatedDisk({ROOT: None, LOG: None, f"{ROOT}/{FOLDER}": None})
         self.files = ProcessFiles(self.disk, before)
         self.waiting: list[Callable[[], None]] = []
@@ -49,8 +61,9 @@ class Harness:
             self.write_file,
             is_used=is_used,
             in_background=self.waiting.append,
-            segment_size=TWO,
+            segment_size=segment_size,
         )
+        self._segment_size = segment_size
         self.restored = self.log.recover(self.is_whole)
 
     def write_file(self, name, content):
@@ -74,7 +87,8 @@ class Harness:
 
     def after_power_loss(self) -> Harness:
         """Return the log of the next start, when all that was not synced is lost."""
-        return Harness(SimulatedDisk(next(self.disk.crash_images(1, Random(1)))))
+        disk = SimulatedDisk(next(self.disk.crash_images(1, Random(1))))
+        return Harness(disk, segment_size=self._segment_size)
 
     def spooled(self):
         return {path.removeprefix(f"{ROOT}/") for path in self.disk.image() if ".dcm" in path}
@@ -250,11 +264,150 @@ def test_what_looks_like_a_record_of_another_place_is_ignored():
     harness = Harness()
     harness.keep(1)
     image = harness.disk.image()
-    forged = encode_record(1, f"../../../{'e' * 23}/{'0' * 32}.dcm", b"forged")
     for segment in (f"{LOG}/0", f"{LOG}/1"):
-        image[segment] = (image[segment] or b"")[: 2 * BLOCK] + forged
+        content = image[segment] or b""
+        head = decode_segment_head(content[:BLOCK])
+        assert head is not None
+        forged = encode_record(head, f"../../../{'e' * 23}/{'0' * 32}.dcm", b"forged")
+        image[segment] = content[: 2 * BLOCK] + forged
     survivor = Harness(SimulatedDisk(image))
     assert survivor.spooled() == {name(1)}
+
+
+def forgery(disk, shift):
+    """Return a content in whose second block a record stands: true in all but the place."""
+    head = decode_segment_head((disk.image()[f"{LOG}/0"] or b"")[:BLOCK])
+    assert head is not None
+    record = encode_record(head._replace(generation=head.generation + shift), name(99), b"forged")
+    content = bytes(BLOCK - log_record._HEAD_SIZE) + record
+    believed = decode_record_head(encode_record(head, name(1), content)[BLOCK:])
+    assert believed is not None
+    assert believed.name == name(99)
+    return content
+
+
+@pytest.mark.parametrize("shift", [0, 1, 2**40])
+@pytest.mark.fault("F6")
+def test_content_cannot_pose_as_a_record(shift):
+    """Not even with the mark, which no sender knows: nothing inside a content is looked at."""
+    harness = Harness(segment_size=64 * BLOCK)
+    assert harness.log.append(name(1), forgery(harness.disk, shift))
+    assert harness.log.append(name(50), b"innocent")
+    survivor = harness.after_power_loss()
+    assert name(99) not in survivor.spooled()
+    assert name(50) in survivor.spooled()
+
+
+def test_content_of_a_torn_record_is_not_looked_at():
+    harness = Harness(segment_size=64 * BLOCK)
+    harness.keep(1)
+    assert harness.log.append(name(2), forgery(harness.disk, 0))
+    segment = f"{LOG}/0"
+    image = {path: content for path, content in harness.disk.image().items() if ".dcm" not in path}
+    content = image[segment] or b""
+    # The first block of the record did not reach the disk, and the others did.
+    image[segment] = content[: 2 * BLOCK] + bytes(BLOCK) + content[3 * BLOCK :]
+    assert Harness(SimulatedDisk(image), segment_size=64 * BLOCK).spooled() == {name(1)}
+
+
+def test_record_that_is_torn_hides_none_behind_it():
+    harness = Harness(segment_size=64 * BLOCK)
+    for number in (1, 2, 3):
+        harness.keep(number)
+    segment = f"{LOG}/0"
+    image = {path: content for path, content in harness.disk.image().items() if ".dcm" not in path}
+    content = bytearray(image[segment] or b"")
+    content[2 * BLOCK + 200] ^= 1  # in the content of the second
+    image[segment] = bytes(content)
+    survivor = Harness(SimulatedDisk(image), segment_size=64 * BLOCK)
+    assert survivor.spooled() >= {name(1), name(3)}
+
+
+def test_what_is_written_behind_a_hole_is_not_promised():
+    """A start would not find it: its file is synced instead."""
+    harness = Harness(segment_size=64 * BLOCK)
+    first, second = (harness.log._segments[0].enter(name(n), 10) for n in (1, 2))
+    found: list[bool] = []
+    thread = threading.Thread(target=lambda: found.append(second.segment.store(second, bytes(10))))
+    thread.start()
+    first.segment.give_up()
+    thread.join(10)
+    assert found == [False]
+    assert harness.keep(3).segment is not first.segment
+
+
+def test_record_counts_once_all_before_it_are_durable():
+    harness = Harness(segment_size=64 * BLOCK)
+    entries = [harness.log._segments[0].enter(name(n), 10) for n in range(4)]
+    done: list[int] = []
+
+    def store(number):
+        assert entries[number].segment.store(entries[number], bytes(10))
+        done.append(number)
+
+    threads = [threading.Thread(target=store, args=(number,)) for number in (3, 2, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(0.05)
+    assert done == []
+    store(0)
+    for thread in threads:
+        thread.join(10)
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("generation", [2**48 + 1, 2**64 - 1])
+def test_absurd_generation_is_damage_and_said_so(caplog, generation):
+    harness = Harness()
+    harness.keep(1)
+    image = harness.disk.image()
+    for segment in (f"{LOG}/0", f"{LOG}/1"):
+        head = SegmentHead(generation, bytes(16))
+        image[segment] = encode_segment_head(head) + (image[segment] or b"")[BLOCK:]
+    del image[f"{ROOT}/{name(1)}"]
+    survivor = Harness(SimulatedDisk(image))
+    assert "the head of a segment of the write-ahead log is damaged" in caplog.text
+    assert survivor.restored == 1, "the first record tells of the others"
+    survivor.run_checkpoint()
+    assert survivor.keep(2)
+
+
+def old_segment(generation, *contents, size):
+    """Return a segment in the form of the version before the mark."""
+    number = generation.to_bytes(8, "little")
+    parts = [
+        struct.pack("<8sQ16s", b"SGWAL-01", generation, xxh3_128(b"SGWAL-01" + number).digest())
+    ]
+    for given, content in contents:
+        digest = xxh3_128(number + given.encode() + content).digest()
+        head = struct.pack(
+            "<8sQI16s69s", b"SGREC-01", generation, len(content), digest, given.encode()
+        )
+        parts.append(head + content)
+    blocks = (part.ljust(-(-len(part) // BLOCK) * BLOCK, b"\0") for part in parts)
+    return b"".join(blocks).ljust(size, b"\0")
+
+
+def test_log_of_the_version_before_is_read_once_and_then_written_in_the_form_of_today():
+    size = 8 * BLOCK
+    forged = old_segment(2**40, (name(99), b"forged"), size=2 * BLOCK)[BLOCK:]
+    contents = [(name(n), content_of(name(n))) for n in (1, 2)]
+    image = {
+        ROOT: None,
+        LOG: None,
+        f"{ROOT}/{FOLDER}": None,
+        f"{LOG}/0": (old_segment(7, *contents, size=3 * BLOCK) + forged).ljust(size, b"\0"),
+        f"{LOG}/1": old_segment(3, size=size),
+    }
+    harness = Harness(SimulatedDisk(image), segment_size=size)
+    assert harness.spooled() == {name(1), name(2)}
+    assert harness.keep(3) is None, "nothing goes in before it has a mark"
+    harness.run_checkpoint()
+    assert harness.keep(4)
+    for number in (0, 1):
+        assert decode_segment_head((harness.disk.image()[f"{LOG}/{number}"] or b"")[:BLOCK])
+    assert harness.after_power_loss().spooled() >= {name(1), name(2), name(4)}
 
 
 def test_log_that_is_not_used_gives_back_what_is_in_it_and_takes_nothing():

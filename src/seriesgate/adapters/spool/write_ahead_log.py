@@ -108,15 +108,21 @@ class WriteAheadLog:
             if segment is not None:
                 entry = self._entries[name] = segment.enter(name, len(content))
             is_due = self._is_checkpoint_due()
-        if is_due:
-            self._start_checkpoint()
         if entry is None:
+            if is_due:
+                self._start_checkpoint()
             return None
         try:
-            entry.segment.store(entry, content)
-        except OSError:
+            is_found = entry.segment.store(entry, content)
+        except BaseException:
             self.void([entry])
             raise
+        finally:
+            if is_due:
+                self._start_checkpoint()
+        if not is_found:
+            self.void([entry])
+            return None
         return entry
 
     def named(self, entry: LogEntry) -> None:

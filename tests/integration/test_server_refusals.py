@@ -78,7 +78,7 @@ def test_missing_field_is_named(client, field):
     ("field", "value"),
     [
         ("SeriesInstanceUID", ""),
-        ("SeriesInstanceUID", "1.2 3"),
+        ("SeriesInstanceUID", "1.2\n3"),
         ("SeriesInstanceUID", "1" * 129),
         ("SeriesInstanceUID", "1.2\x00"),
         ("SeriesInstanceUID", 12),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ssl
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -17,6 +16,7 @@ from yarl import URL
 from seriesgate.adapters.server_answer import IN_ITS_PLACE, ServerAnswer, transient
 from seriesgate.gateway.ports import NoPreview
 from seriesgate.series.http_answer import NoAnswer, answer_in
+from seriesgate.series.uid import as_path_segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +92,7 @@ class HttpPublisher:
 
     async def publish_preview(self, series_instance_uid: str, picture: bytes) -> None:
         """Send a PNG once. Raises NoPreview when the server does not take it."""
-        name = quote(series_instance_uid, safe="")
+        name = as_path_segment(series_instance_uid)
         url = URL(f"{self._base}/series/{name}/preview", encoded=True)
         try:
             async with self._session.put(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Annotated, Any, Literal, NamedTuple
-from urllib.parse import quote
 
 import typer
 from rich.console import Console
@@ -15,6 +14,7 @@ from rich.text import Text
 from seriesgate.cli.deletion import delete_series
 from seriesgate.cli.options import EXIT_USAGE, ConfigFile, fail, settings_or_exit
 from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, not_ours
+from seriesgate.series.uid import as_path_segment
 
 app = typer.Typer(help="Series that are registered with the server.", no_args_is_help=True)
 app.command("delete")(delete_series)
@@ -137,7 +137,7 @@ def repair(
     Example: seriesgate series repair 1.2.840.113619.2.1 --at-most 5000
     """
     settings = settings_or_exit(config, gateway__server_url=server_url).gateway
-    path = f"/series/{quote(series_instance_uid, safe='')}/repair"
+    path = f"/series/{as_path_segment(series_instance_uid)}/repair"
     query = {} if at_most is None else {"at_most": at_most}
     row = ServerApi(settings, token).request("POST", path, params=query)
     typer.echo(f"the series has {row.get('InstancesInSeries')} instances now")

@@ -30,7 +30,9 @@ class DeadLetterNotice(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     DeliveryID: DeliveryID
-    SeriesInstanceUID: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,128}$")]
+    SeriesInstanceUID: Annotated[
+        str, StringConstraints(min_length=1, max_length=128, pattern=_LINE)
+    ]
     Reason: _Text
     Since: AwareDatetime
 

@@ -19,14 +19,21 @@ from pydantic import (
     ValidationError,
 )
 
-# PS3.5 limits a UID to 64 characters and LO to 64, PN to 3 x 64. Real data exceeds both; we bound
-# what a peer can make us keep and refuse nothing that a scanner really sends.
-_Uid = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[!-~]+$"),
-]
+
+def _without_spaces(value: Any) -> Any:
+    return value.strip(" ") if isinstance(value, str) else value
+
+
 # Every character but the C0 and C1 control characters, which a database or a terminal may choke on.
 _TEXT = r"^[^\x00-\x1f\x7f-\x9f]*$"
+# PS3.5 limits a UID to 64 digits and dots, LO to 64 characters and PN to 3 x 64. Real data is
+# beyond all of it; we bound what a peer can make us keep and refuse nothing that a scanner really
+# sends. Spaces at the ends of a UID mean nothing.
+_Uid = Annotated[
+    str,
+    BeforeValidator(_without_spaces),
+    StringConstraints(min_length=1, max_length=128, pattern=_TEXT),
+]
 _Text = Annotated[str, StringConstraints(max_length=1024, pattern=_TEXT)]
 _Keyword = Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z]+$")]
 _InstanceNumber = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]  # PS3.5 6.2, IS

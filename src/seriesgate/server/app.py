@@ -15,6 +15,7 @@ from seriesgate.server.http.head import HeadMiddleware
 from seriesgate.server.http.host_names import HostNames
 from seriesgate.server.http.observation import ObservationMiddleware
 from seriesgate.server.http.response_headers import ResponseHeadersMiddleware
+from seriesgate.server.http.whole_segments import WholeSegmentsMiddleware
 from seriesgate.server.routes import (
     dashboard,
     deletion,
@@ -77,16 +78,18 @@ BODY_TIMEOUT = 30.0
 class _App(DescribedApp):
     def build_middleware_stack(self) -> ASGIApp:
         """Put ours around Starlette's outermost layer too: it answers what nobody expected."""
-        return ObservationMiddleware(
-            ResponseHeadersMiddleware(
-                CorsMiddleware(
-                    HeadMiddleware(super().build_middleware_stack()),
-                    self.state.qido_origins,
-                    f"{qido.router.prefix}/",
-                )
-            ),
-            self.state.metrics,
-            log=self.state.log_requests,
+        return WholeSegmentsMiddleware(
+            ObservationMiddleware(
+                ResponseHeadersMiddleware(
+                    CorsMiddleware(
+                        HeadMiddleware(super().build_middleware_stack()),
+                        self.state.qido_origins,
+                        f"{qido.router.prefix}/",
+                    )
+                ),
+                self.state.metrics,
+                log=self.state.log_requests,
+            )
         )
 
 

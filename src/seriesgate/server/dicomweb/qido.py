@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from seriesgate.series.uid import is_uid
 from seriesgate.server.dicomweb.attributes import BY_NAME, DicomAttribute, ResourceLevel
 from seriesgate.server.registry.query import (
     Attribute,
@@ -29,7 +30,7 @@ _MAX_UIDS = 100
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}|[0-9A-Fa-f]{8}")
 _NUMBER = re.compile(r"[0-9]{1,7}")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,12}")
-_UID = re.compile(r"[!-~]{1,128}")
+_UID = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,128}")
 _DATE = re.compile(r"[0-9]{8}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 #: Those that may have wildcards (PS3.4 C.2.2.2.4); the others here are dates, numbers and UIDs.
@@ -144,7 +145,9 @@ def _uids(name: str, value: str) -> tuple[str, ...]:
     uids = tuple(uid.strip(" ") for uid in re.split(r"[,\\]", value))
     if len(uids) > _MAX_UIDS or any(not _UID.fullmatch(uid) for uid in uids):
         raise BadQuery(name, f"Must be at most {_MAX_UIDS} UIDs")
-    return uids
+    # What is no UID may have a comma in it.
+    is_list = len(uids) == 1 or all(is_uid(uid) for uid in uids)
+    return uids if is_list else (*uids, value)
 
 
 def _dates(matched: Attribute, value: str) -> Condition:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from seriesgate.server.registry.store import SeriesStore
 
 _PAGE = 500
-_COLUMNS = tuple(StoredSeries.model_fields)
+_COLUMNS = (*StoredSeries.model_fields, *StoredSeries.model_computed_fields)
 # What spreadsheets take for the start of a formula (OWASP, CSV injection). Some skip spaces.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 

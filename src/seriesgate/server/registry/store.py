@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, computed_field
 
 from seriesgate.series.report import Series
+from seriesgate.series.uid import is_uid
 from seriesgate.server.registry.query import NEWEST_FIRST
 from seriesgate.startup import CannotStart
 
@@ -20,12 +21,21 @@ if TYPE_CHECKING:
     from seriesgate.server.registry.query import Order, SeriesFilter
 
 
+_UIDS = ("SeriesInstanceUID", "StudyInstanceUID")
+
+
 class StoredSeries(Series):
     """The one row that the server keeps of a series: a report, and when it came. Times are UTC."""
 
     ReceivedAt: AwareDatetime = Field(description="when the first report of the series came")
     UpdatedAt: AwareDatetime = Field(description="when the report came that the row shows")
     HasPreview: bool = Field(default=False, description="whether there is a picture of the series")
+
+    @computed_field(description="attributes whose values are no UIDs (PS3.5 9.1)")  # type: ignore[prop-decorator]
+    @property
+    def InvalidUIDs(self) -> list[str]:  # noqa: N802 - a field like the others
+        """Names of attributes: what is no UID is kept as it is, for sites have such objects."""
+        return [name for name in _UIDS if not is_uid(getattr(self, name))]
 
 
 class Outcome(Enum):

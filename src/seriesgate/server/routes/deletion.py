@@ -44,7 +44,7 @@ class Deleted(BaseModel):
 
 
 @router.delete(
-    "/series/{SeriesInstanceUID:path}",
+    "/series/{SeriesInstanceUID:uid}",
     tags=["series"],
     response_model=Deleted,
     responses=problems(HTTPStatus.NOT_FOUND),
@@ -69,7 +69,7 @@ async def delete_series(
 
 
 @router.delete(
-    "/patients/{PatientID:path}",
+    "/patients/{PatientID:name}",
     tags=["patients"],
     response_model=Deleted,
     responses=problems(HTTPStatus.NOT_FOUND),

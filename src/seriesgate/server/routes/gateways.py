@@ -70,7 +70,7 @@ class GatewayList(BaseModel):
 
 
 @router.post(
-    "/gateways/{name:path}/heartbeat",
+    "/gateways/{name:name}/heartbeat",
     response_model=HeartbeatAnswer,
     responses=problems(HTTPStatus.CONFLICT),
     dependencies=[requires(Scope.REGISTER)],
@@ -97,7 +97,7 @@ async def take_heartbeat(
 
 
 @router.put(
-    "/gateways/{name:path}/token",
+    "/gateways/{name:name}/token",
     response_model=KnownGateway,
     responses=problems(HTTPStatus.NOT_FOUND),
     dependencies=[requires(Scope.ADMIN)],
@@ -116,7 +116,7 @@ async def allow_token(
 
 
 @router.post(
-    "/gateways/{name:path}/dead-letters/{delivery_id}/retry",
+    "/gateways/{name:name}/dead-letters/{delivery_id}/retry",
     status_code=HTTPStatus.ACCEPTED,
     response_model=KnownGateway,
     responses=problems(HTTPStatus.NOT_FOUND),
@@ -141,7 +141,7 @@ async def list_gateways(request: Request, clock: Clock) -> Response:
 
 
 @router.get(
-    "/gateways/{name:path}",
+    "/gateways/{name:name}",
     response_model=KnownGateway,
     responses=problems(HTTPStatus.NOT_FOUND),
     dependencies=[requires(Scope.READ)],
@@ -152,7 +152,7 @@ async def read_gateway(name: GatewayName, request: Request, clock: Clock) -> Res
 
 
 @router.delete(
-    "/gateways/{name:path}",
+    "/gateways/{name:name}",
     status_code=HTTPStatus.NO_CONTENT,
     responses=problems(HTTPStatus.NOT_FOUND),
     dependencies=[requires(Scope.ADMIN)],

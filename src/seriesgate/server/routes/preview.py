@@ -24,7 +24,7 @@ from seriesgate.server.routes.store import Store
 
 router = APIRouter(tags=["series"], generate_unique_id_function=operation_id)
 
-_PATH = "/series/{SeriesInstanceUID:path}/preview"
+_PATH = "/series/{SeriesInstanceUID:uid}/preview"
 _PICTURE: dict[str, Any] = {
     media_type: {"schema": {"type": "string", "format": "binary"}} for media_type in (PNG, WEBP)
 }

@@ -120,7 +120,7 @@ async def search_for_series(request: Request, store: Store) -> Response:
 
 
 @router.get(
-    "/studies/{StudyInstanceUID}/series",
+    "/studies/{StudyInstanceUID:uid}/series",
     response_class=Response,
     responses=_RESPONSES,
     openapi_extra=_described(ResourceLevel.SERIES),

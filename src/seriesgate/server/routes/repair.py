@@ -34,7 +34,7 @@ class RepairQuery(BaseModel):
 
 
 @router.post(
-    "/series/{SeriesInstanceUID:path}/repair",
+    "/series/{SeriesInstanceUID:uid}/repair",
     response_model=StoredSeries,
     responses=problems(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
     dependencies=[requires(Scope.ADMIN)],

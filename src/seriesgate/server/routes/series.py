@@ -4,13 +4,13 @@ import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field, RootModel
 
 from seriesgate.series.report import Series
+from seriesgate.series.uid import as_path_segment
 from seriesgate.server.access.tokens import Scope
 from seriesgate.server.http.problem import ProblemError
 from seriesgate.server.registry.cursor import encode_cursor
@@ -125,7 +125,7 @@ async def register_series(request: Request) -> Response:
     if registration.outcome is not Outcome.UNCHANGED:
         request.app.state.feed.announce()
     if registration.outcome is Outcome.CREATED:
-        location = f"/series/{quote(registration.series.SeriesInstanceUID, safe='')}"
+        location = f"/series/{as_path_segment(registration.series.SeriesInstanceUID)}"
         return json_answer(registration.series, HTTPStatus.CREATED, {"Location": location})
     return json_answer(registration.series)
 
@@ -202,7 +202,7 @@ async def _export(store: Store, query: SeriesConditions, export_format: ExportFo
 
 
 @router.get(
-    "/series/{SeriesInstanceUID:path}",
+    "/series/{SeriesInstanceUID:uid}",
     response_model=SeriesWithHistory,
     responses=problems(HTTPStatus.NOT_FOUND),
     dependencies=[requires(Scope.READ)],

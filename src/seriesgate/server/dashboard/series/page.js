@@ -3,7 +3,7 @@
 import { historyList } from "/dashboard/series/history.js";
 import { instanceStrip } from "/dashboard/series/instance-strip.js";
 import { Problem, read } from "/dashboard/shared/api.js";
-import { link } from "/dashboard/shared/address.js";
+import { link, seriesPath } from "/dashboard/shared/address.js";
 import { detailOf } from "/dashboard/shared/change-feed.js";
 import { element, foreign } from "/dashboard/shared/element.js";
 import { bytes, count, counted, dicomDate, exact } from "/dashboard/shared/format.js";
@@ -56,7 +56,7 @@ export class SeriesPage {
     this.#reading.abort();
     this.#reading = new AbortController();
     try {
-      const path = `/series/${encodeURIComponent(this.uid)}`;
+      const path = seriesPath(this.uid);
       const series = await read(path, null, this.#reading.signal);
       this.#show(series);
       this.#previews.add(series);

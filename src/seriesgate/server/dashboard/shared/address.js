@@ -32,6 +32,15 @@ function decoded(segment) {
 }
 
 /**
+ * Give the path of a series in the API. A browser takes `.` and `..` for steps, encoded too; a blank
+ * behind them, which means nothing at the end of a UID, keeps it from that.
+ * @param {string} uid
+ */
+export function seriesPath(uid) {
+  return `/series/${encodeURIComponent(uid)}${/^\.\.?$/.test(uid) ? "%20" : ""}`;
+}
+
+/**
  * Give the link to an address.
  * @param {string[]} path
  * @param {URLSearchParams} [query]

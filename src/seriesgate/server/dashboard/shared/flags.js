@@ -4,7 +4,7 @@ import { count, counted, runsAsText } from "/dashboard/shared/format.js";
 
 /**
  * @typedef {object} Flag
- * @property {"late" | "missing" | "conflicting" | "inconsistent" | "damaged"} kind
+ * @property {"late" | "missing" | "conflicting" | "inconsistent" | "damaged" | "invalid"} kind
  * @property {string} label
  * @property {string} explanation
  */
@@ -40,6 +40,13 @@ export function flagsOf(series) {
       kind: "inconsistent",
       label: inconsistent ? `${count(inconsistent)} inconsistent` : "inconsistent",
       explanation: `Its instances disagree on ${series.InconsistentAttributes.join(" and ")}${which}`,
+    });
+  }
+  if (series.InvalidUIDs?.length) {
+    flags.push({
+      kind: "invalid",
+      label: "no UID",
+      explanation: `No valid UID: ${series.InvalidUIDs.join(" and ")}`,
     });
   }
   const missing = series.MissingInstanceNumbers.length;

@@ -1,5 +1,6 @@
 /** Small parts that several pages show. */
 
+import { seriesPath } from "/dashboard/shared/address.js";
 import { element, foreign } from "/dashboard/shared/element.js";
 import { flagsOf } from "/dashboard/shared/flags.js";
 import { ago, clock, day, exact } from "/dashboard/shared/format.js";
@@ -44,7 +45,7 @@ export function preview(series, { size, alt = "", lazy = true }) {
     decoding: "async",
     error: () => image.remove(),
     load: () => place.classList.add("has-image"),
-    src: `/series/${encodeURIComponent(series.SeriesInstanceUID)}/preview`,
+    src: `${seriesPath(series.SeriesInstanceUID)}/preview`,
   });
   place.append(image);
   return place;

@@ -1,5 +1,6 @@
 /** Waits for the pictures of series that have just come: a gateway sends one after its report. */
 
+import { seriesPath } from "/dashboard/shared/address.js";
 import { Problem, read } from "/dashboard/shared/api.js";
 
 /** How long after each other a series is looked at, in milliseconds. */
@@ -49,7 +50,7 @@ export class PreviewWatch {
   async #look(uid, attempt) {
     let series = null;
     try {
-      series = await read(`/series/${encodeURIComponent(uid)}`);
+      series = await read(seriesPath(uid));
     } catch (problem) {
       if (!(problem instanceof Problem)) {
         throw problem;

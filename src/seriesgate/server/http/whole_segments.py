@@ -40,7 +40,7 @@ class WholeSegmentsMiddleware:
 class _Name(Convertor[str]):
     """A parameter of a path that may have slashes, encoded or not."""
 
-    regex = ".+"
+    regex = ".*"
 
     def convert(self, value: str) -> str:
         """From the path to the parameter."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from asyncio import run
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
@@ -20,8 +21,15 @@ from typer.testing import CliRunner
 
 from seriesgate.adapters.server_answer import ServerAnswer
 from seriesgate.cli import app as command_line
+from seriesgate.server.changes.webhook_queue import WebhookQueue
 from seriesgate.server.registry.preview import PNG, Preview
-from seriesgate.server.registry.store import Deletion, DeletionReason
+from seriesgate.server.registry.query import SeriesFilter
+from seriesgate.server.registry.store import (
+    Change,
+    Deletion,
+    DeletionReason,
+    SeriesWasDeleted,
+)
 from seriesgate.server.sql import deletion
 from seriesgate.server.sql.housekeeping import Housekeeping
 from seriesgate.server.sql.opening import open_store
@@ -290,6 +298,59 @@ def test_erasure_that_the_end_of_the_program_cut_short_is_made_up_for(tmp_path, 
     monkeypatch.undo()
     with closing(_Store(url, ticking_clock())) as opened:
         _wait_until(lambda: _parts_of_the_text_index(opened.store) <= 1)
+
+
+def test_servers_that_share_a_database_delete_and_register_at_once(postgresql):
+    """Deletions, reports, pictures and readers of changes meet, and the sums are right after."""
+    url = postgresql.migrated_database()
+    with closing(_Store(url, ticking_clock())) as one, closing(_Store(url, ticking_clock())) as two:
+        stores = (one.store, two.store)
+        queues = [WebhookQueue(store.database) for store in stores]
+
+        async def report_all(store, rounds):
+            for count in range(1, rounds + 1):
+                for number in range(12):
+                    fields = {"SeriesInstanceUID": f"1.{number}", "PatientID": f"P{number % 3}"}
+                    with suppress(SeriesWasDeleted):
+                        await store.register(report(InstancesInSeries=count, **fields))
+                        await store.put_preview(f"1.{number}", Preview(PNG, b"PICTURE"))
+
+        async def delete_some(store):
+            for _ in range(5):
+                await store.delete_series("1.1")
+                await store.delete_series("1.2", may_return=True)
+                await store.delete_patient("P0", may_return=True)
+
+        async def follow(store, queue):
+            for _ in range(20):
+                await store.changes(0, limit=100)
+                for claim in await queue.claim("ris", START + DAY, limit=5):
+                    await queue.finish(claim)
+
+        async def all_of_it():
+            await queues[0].claim("ris", START, limit=0)
+            await asyncio.gather(
+                *(report_all(store, 5) for store in stores),
+                *(delete_some(store) for store in stores),
+                *(follow(*each) for each in zip(stores, queues, strict=True)),
+            )
+            await stores[1].delete_series("1.1")
+            totals = await stores[0].totals()
+            page = await stores[0].page(SeriesFilter(), limit=100)
+            changes = await stores[0].changes(0, limit=1000)
+            return totals, page.series, changes
+
+        totals, rows, changes = run(all_of_it())
+        assert "1.1" not in {row.SeriesInstanceUID for row in rows}
+        assert (totals.Series, totals.Instances) == (
+            len(rows),
+            sum(row.InstancesInSeries for row in rows),
+        )
+        assert totals.Patients == len({row.PatientID for row in rows})
+        assert [each.sequence for each in changes] == sorted({each.sequence for each in changes})
+        told = {each.series.SeriesInstanceUID for each in changes if isinstance(each, Change)}
+        assert told == {row.SeriesInstanceUID for row in rows}
+    postgresql.give_back(url)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import select
 from tests.e2e.processes import PATIENCE
+from tests.fakes_server import MemorySeriesStore
 from tests.integration.app_client import SECRET, AppClient, assert_problem
 from tests.integration.running_server import read_events, running_server
 from tests.integration.webhook_receiver import webhook_receiver
@@ -21,7 +23,9 @@ from typer.testing import CliRunner
 
 from seriesgate.adapters.server_answer import ServerAnswer
 from seriesgate.cli import app as command_line
+from seriesgate.server.changes.feed import ChangeFeed
 from seriesgate.server.changes.webhook_queue import WebhookQueue
+from seriesgate.server.changes.webhooks import TOTAL_TIMEOUT as WEBHOOK_TIMEOUT
 from seriesgate.server.registry.preview import PNG, Preview
 from seriesgate.server.registry.query import SeriesFilter
 from seriesgate.server.registry.store import (
@@ -34,6 +38,7 @@ from seriesgate.server.sql import deletion
 from seriesgate.server.sql.housekeeping import Housekeeping
 from seriesgate.server.sql.opening import open_store
 from seriesgate.server.sql.sqlite_upkeep import SqliteUpkeep
+from seriesgate.server.sql.tables import metadata
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,6 +188,23 @@ def test_webhooks_get_the_deletion_and_nothing_that_was_still_owed(database_url,
         assert SECRET not in str(message)
 
 
+def test_webhook_is_told_when_no_attempt_with_the_data_can_be_under_way(database_url):
+    with closing(_Store(database_url, ticking_clock())) as opened:
+        store = opened.store
+        queue = WebhookQueue(store.database)
+        run(queue.claim("ris", START, limit=0))
+        run(store.register(report()))
+        (claim,) = run(queue.claim("ris", START + DAY, limit=9))  # an attempt begins
+        run(store.delete_series("1.2"))
+        (deletion,) = run(store.changes(0, limit=9))
+        assert isinstance(deletion, Deletion)
+        at = deletion.series.DeletedAt
+        assert run(queue.claim("ris", at + timedelta(seconds=WEBHOOK_TIMEOUT), limit=9)) == []
+        run(queue.reschedule(claim, at, "it failed"))  # and ends
+        (later,) = run(queue.claim("ris", at + timedelta(seconds=20), limit=9))
+        assert later.change == deletion
+
+
 def _webhook(server):
     (webhook,) = server.client.get("/webhooks").json()["webhooks"]
     return webhook
@@ -298,6 +320,62 @@ def test_erasure_that_the_end_of_the_program_cut_short_is_made_up_for(tmp_path, 
     monkeypatch.undo()
     with closing(_Store(url, ticking_clock())) as opened:
         _wait_until(lambda: _parts_of_the_text_index(opened.store) <= 1)
+
+
+def test_no_table_has_anything_of_a_deleted_series_but_its_deletion(database_url):
+    with closing(_Store(database_url, ticking_clock())) as opened:
+        store = opened.store
+        queue = WebhookQueue(store.database)
+        run(queue.claim("ris", START, limit=0))
+        for count in (1, 2):
+            run(store.register(report(InstancesInSeries=count)))
+        run(store.put_preview("1.2", Preview(PNG, b"PICTURE")))
+        run(queue.claim("ris", START, limit=1))
+        tables = [table for table in metadata.sorted_tables if "SeriesInstanceUID" in table.columns]
+        assert len(tables) > 5
+        assert all(_rows_of(store, table) for table in tables)
+        run(store.delete_series("1.2"))
+        left = {table.name: _rows_of(store, table) for table in tables}
+        ((change,),) = [rows for rows in left.values() if rows]
+        assert left["series_changes"] == [change]
+        assert (change.Outcome, change.Digest) == ("deleted", "")
+
+
+def _rows_of(store, table):
+    statement = select(table).where(table.c.SeriesInstanceUID == "1.2")
+    return run(store.database.read(lambda connection: connection.execute(statement).all()))
+
+
+def test_feed_that_remembers_changes_forgets_those_of_a_deleted_series():
+    """Where somebody follows, others read on from memory."""
+
+    async def follow():
+        store = MemorySeriesStore(ticking_clock())
+        feed = ChangeFeed(store, poll_interval=60)
+        with feed.following():
+            news = asyncio.ensure_future(feed.wait(PATIENCE))
+            await asyncio.sleep(0)  # it waits before there is any
+            running = asyncio.create_task(feed.run())
+            for change in (
+                lambda: store.register(report(PatientName=SECRET)),
+                lambda: store.register(report(SeriesInstanceUID="1.9")),
+                lambda: store.delete_series("1.2"),
+            ):
+                assert await news
+                await change()
+                news = asyncio.ensure_future(feed.wait(PATIENCE))
+                await asyncio.sleep(0)
+                feed.announce()
+            assert await news
+            store.out_of_order = True  # so that nothing comes from there
+            remembered = [*feed._recent]
+            assert list(await feed.after(remembered[0].sequence - 1)) == remembered
+        running.cancel()
+        return remembered
+
+    remembered = run(follow())
+    assert [change.sequence for change in remembered] == [2, 3]
+    assert SECRET not in str(remembered)
 
 
 def test_servers_that_share_a_database_delete_and_register_at_once(postgresql):

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from seriesgate.adapters.journal.copies import write_copies
 from seriesgate.adapters.journal.ranges import write_ranges
 from seriesgate.adapters.journal.seals import DamagedRow, seal
-from seriesgate.adapters.journal.summaries import write_summary
+from seriesgate.adapters.journal.summaries import latest_revision, write_summary
 from seriesgate.gateway.senders import SenderStatistics
 from seriesgate.series.delivery import Delivery, DeliveryState
 from seriesgate.series.report import Series
@@ -29,7 +29,12 @@ _STATISTICS = TypeAdapter(SenderStatistics)
 def write_revision(
     connection: sqlite3.Connection, revision: SeriesRevision, delivery: Delivery
 ) -> None:
-    """Write a revision, what it adds, and its delivery."""
+    """Write a revision, what it adds, and its delivery.
+
+    Raises ValueError where it is not the next one: its series was forgotten after it was looked up.
+    """
+    if revision.summary.revision != 1 + latest_revision(connection, revision.summary):
+        raise ValueError("what was known of a series has changed meanwhile")
     series_id = write_summary(connection, revision.summary)
     write_copies(connection, series_id, revision)
     write_ranges(connection, series_id, revision)

@@ -41,6 +41,14 @@ _UPSERT = (
 )
 
 
+def latest_revision(connection: sqlite3.Connection, summary: SeriesSummary) -> int:
+    """Return the revision that is known of a series, 0 if none is."""
+    row = connection.execute(
+        "SELECT revision FROM series WHERE series_instance_uid = ?", (summary.series_instance_uid,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def write_summary(connection: sqlite3.Connection, summary: SeriesSummary) -> int:
     """Write what is known of a series now; return the number that its other rows have."""
     values = (

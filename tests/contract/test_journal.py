@@ -164,6 +164,15 @@ def test_missing_numbers_are_those_of_all_revisions(batches):
             check_missing_numbers(journal, batches)
 
 
+def test_numbers_far_behind_the_first_gaps_join_the_ranges_that_are_there(tmp_path):
+    """A late number is looked for where it is, not only among the gaps that a report names."""
+    with contextlib.closing(SqliteJournal(tmp_path / "journal.db", is_expected=False)) as journal:
+        record(journal, instances={str(n): summary(number=2 * n) for n in range(2000)})
+        record(journal, instances={"late": summary(number=3001), "again": summary(number=3000)})
+        count = "SELECT count(*), max(last - first) FROM number_range"
+        assert journal._connection.execute(count).fetchone() == (1999, 2)
+
+
 def check_missing_numbers(journal, batches):
     seen = set()
     for place, batch in enumerate(batches):

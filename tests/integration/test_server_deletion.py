@@ -466,4 +466,6 @@ def test_command_says_how_many_series_a_patient_has_and_deletes_them(server, cal
     asked = call("patient", "delete", "..", answer="n\n", expect=1)
     assert "Delete the 3 series of the patient .." in asked
     assert json.loads(call("patient", "delete", "..", "--yes", "--json")) == {"Series": 3}
+    server.register(SeriesInstanceUID="..")
+    assert "1 series deleted" in call("series", "delete", "..", "--yes")
     assert "must not be empty" in call("patient", "delete", " ", "--yes", expect=2)

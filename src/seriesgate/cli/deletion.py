@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 import typer
 
 from seriesgate.cli.options import EXIT_USAGE, ConfigFile, fail, settings_or_exit
 from seriesgate.cli.server_api import ServerApi, ServerUrl, Token
+from seriesgate.series.uid import as_path_segment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ def delete_series(
     """
     what = f"Delete the series {series_instance_uid} from the server, with its history?"
     _delete(
-        f"/series/{_quoted(series_instance_uid)}",
+        f"/series/{_segment(series_instance_uid)}",
         _api(config, server_url, token),
         None if yes else what,
         allow_return=allow_return,
@@ -73,7 +73,7 @@ def delete_patient(
 
     Example: seriesgate patient delete A/17
     """
-    path = f"/patients/{_quoted(patient_id)}"
+    path = f"/patients/{_segment(patient_id)}"
     api = _api(config, server_url, token)
     question = None
     if not yes:
@@ -84,11 +84,10 @@ def delete_patient(
     _delete(path, api, question, allow_return=allow_return, as_json=as_json)
 
 
-def _quoted(text: str) -> str:
+def _segment(text: str) -> str:
     if not text.strip():
         raise fail("what shall be deleted must not be empty", EXIT_USAGE)
-    # A client takes dots alone for a way in a tree, and leaves them out.
-    return quote(text, safe="") if text.strip(".") else text.replace(".", "%2E")
+    return as_path_segment(text)
 
 
 def _api(config: Path | None, server_url: str | None, token: str | None) -> ServerApi:

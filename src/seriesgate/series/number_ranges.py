@@ -16,6 +16,10 @@ class NumberRange(NamedTuple):
     last: int
 
 
+#: All that an IS can hold (PS3.5 6.2).
+ANY_NUMBER = NumberRange(-(2**31), 2**31 - 1)
+
+
 def ranges_of(numbers: Iterable[int]) -> list[NumberRange]:
     """Return the numbers as ranges, in order, which neither overlap nor touch."""
     ranges: list[NumberRange] = []

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 
 from seriesgate.series.identity_groups import MAX_LISTED, IdentityGroups, disagreements
 from seriesgate.series.model import InstanceCopy
-from seriesgate.series.number_ranges import NumberRange, joined, missing_numbers, ranges_of
+from seriesgate.series.number_ranges import (
+    ANY_NUMBER,
+    NumberRange,
+    joined,
+    missing_numbers,
+    ranges_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -149,7 +155,7 @@ def next_revision(
         and summary.damaged_instances == before.damaged_instances
     ):
         return None
-    ranges = joined(known.ranges, ranges_of(new_numbers(added)))
+    ranges = joined(known.ranges, _ranges_of(added))
     return SeriesRevision(
         summary=summary,
         added_instances=added,
@@ -175,6 +181,17 @@ def added_instances(
 def new_numbers(added: Mapping[str, InstanceSummary]) -> set[int]:
     """Return the Instance Numbers of instances that have one."""
     return {each.instance_number for each in added.values() if each.instance_number is not None}
+
+
+def _ranges_of(added: Mapping[str, InstanceSummary]) -> list[NumberRange]:
+    """Return the Instance Numbers as ranges.
+
+    An instance whose number cannot be read may be any of those that are missing: nobody can say
+    then that one is.
+    """
+    if any(each.instance_number is None for each in added.values()):
+        return [ANY_NUMBER]
+    return ranges_of(new_numbers(added))
 
 
 def _added_conflicts(known: KnownSeries, collected: CollectedSeries) -> frozenset[InstanceCopy]:

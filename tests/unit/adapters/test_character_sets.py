@@ -173,7 +173,13 @@ def test_bytes_of_no_known_set_are_utf_8_or_else_western(term):
 @pytest.mark.parametrize(
     ("value", "character_set", "text"),
     [
-        (b"J\xe9r\xf4me", b"ISO_IR 192", "J\ufffdr\ufffdme"),
+        (b"J\xe9r\xf4me", b"ISO_IR 192", "Jérôme"),
+        ("ありが".encode()[:-1], b"ISO_IR 192", "あり\ufffd"),
+        ("Müller^Jürgen".encode(), b"ISO_IR 100", "Müller^Jürgen"),
+        ("Kovács^Őrs".encode(), b"ISO_IR 101", "Kovács^Őrs"),
+        ("Иван".encode(), b"ISO_IR 144", "Иван"),
+        ("山田".encode("cp932"), b"ISO_IR 13", "山田"),
+        ("Müller".encode(), b"\\ISO 2022 IR 100", "Müller"),
         (b"\xff", b"ISO_IR 127", "\ufffd"),
         (b"\x81", b"GB18030", "\ufffd"),
         (b"\x81", b"ISO_IR 100", "\ufffd"),

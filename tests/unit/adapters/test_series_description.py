@@ -115,7 +115,7 @@ def test_text_before_a_head_that_is_no_data_set_is_not_invented(path):
         (b"A\\B", "A\\B"),
         (b"", ""),
         (b"  ", ""),
-        (b"a\0b", "a\ufffdb"),
+        (b"a\0b", "a"),
         (b"a\x1b[2Jb\x07", "a\ufffd[2Jb\ufffd"),
         (b"a\r\nb\tc", "a  b c"),
         (b"x" * 2000, "x" * 1024),
@@ -191,7 +191,9 @@ def test_any_text_is_fit_for_the_report_and_leaves_no_log(path, caplog, elements
         SeriesDescription=description.series_description,
         InstancesInSeries=1,
     )
-    assert not caplog.records
+    assert {record.msg for record in caplog.records} <= {
+        "the instances of a series do not have these attributes: %s"
+    }
 
 
 # Files that cost nothing, and files that cannot be read
@@ -224,9 +226,9 @@ def test_no_memory_is_taken_for_a_declared_length(path):
 
 
 def test_deflate_bomb_is_inflated_up_to_the_limit_only(path):
-    value = EXPLICIT_LE.element(0x00091001, "OB", bytes(50_000_000))
+    value = EXPLICIT_LE.element(0x00091001, "OB", bytes(70_000_000))
     path.write_bytes(part10(deflate(value + EXPLICIT_LE.uids()), DEFLATED))
-    with pytest.raises(SeriesUnreadable, match="longer than 16777216 bytes"):
+    with pytest.raises(SeriesUnreadable, match="longer than 67108864 bytes"):
         read_series_description(path)
     assert peak_memory(path) < 500_000
 

@@ -7,6 +7,7 @@ nothing U+FFFD. Nothing is raised, warned of or logged, for the text is a patien
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 # The defined terms of PS3.3 tables C.12-2 to C.12-5, by ISO-IR number or name, and Python's codec
 # for them. Where a Windows code page decodes all that the standard has and also what senders put
@@ -33,6 +34,10 @@ _CODECS = {
     "GB18030": "gb18030",
     "GBK": "gb18030",
 }
+_WESTERN = frozenset({"cp1252", "iso8859_2", "iso8859_3", "iso8859_4", "iso8859_9", "iso8859_15"})
+# In these, two bytes of a letter can be UTF-8 by chance.
+_OF_SEVERAL_BYTES = frozenset({"cp932", "cp949", "gb18030"})
+_HAS_LETTERS_OF_UTF_8 = re.compile(r"[^\x00-\x7f\ufffd]")
 _WITHOUT_CODE_EXTENSIONS = frozenset({"192", "GB18030", "GBK"})
 
 # PS3.3 tables C.12-3 and C.12-4: what an escape sequence puts into G1, the bytes from 0x80 on.
@@ -75,7 +80,7 @@ def decode_text(value: bytes, specific_character_set: bytes, *, is_name: bool = 
     # bytes break the rule, but senders send them.
     default = next((_CODECS[term] for term in terms if term in _CODECS), "")
     if b"\x1b" not in value or terms[0] in _WITHOUT_CODE_EXTENSIONS:
-        return _decode(value, default)
+        return _decode_plain(value, default)
     return _decode_extended(value, default, _NAME_DELIMITER if is_name else _TEXT_DELIMITER)
 
 
@@ -85,14 +90,41 @@ def _canonical(term: bytes) -> str:
     return re.sub(r"^(ISO)?(2022)?(IR)?(?=\d|GB)", "", letters)
 
 
-def _decode(value: bytes, codec: str) -> str:
-    if codec:
-        return value.decode(codec, "replace")
-    # Not declared, or not known. What is valid UTF-8 is UTF-8; the rest is mostly western.
+def _decode_plain(value: bytes, codec: str) -> str:
+    """Decode a value without escape sequences, also one that is not in the declared set."""
+    if value.isascii():
+        return value.decode("ascii")
+    with suppress(UnicodeDecodeError):
+        text = value.decode("utf_8")
+        if _is_meant(text, codec):
+            return text
+    text = _decode(value, codec)
+    if codec == "utf_8" and not _HAS_LETTERS_OF_UTF_8.search(text):
+        return _decode(value, "")  # declared, and not a letter of it: mostly western
+    return text
+
+
+def _is_meant(text: str, codec: str) -> bool:
+    """Whether a text that is valid UTF-8 is that, although another set is declared.
+
+    In a western set, two letters that make one of UTF-8 hardly ever stand together. In others they
+    do, and then the letter is not one of that set.
+    """
+    if codec in {"", "utf_8"}:
+        return True
+    if codec in _WESTERN:
+        return all(character.isascii() or character.isalpha() for character in text)
+    if codec in _OF_SEVERAL_BYTES:
+        return False
     try:
-        return value.decode("utf_8")
-    except UnicodeDecodeError:
-        return value.decode("cp1252", "replace")
+        text.encode(codec)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _decode(value: bytes, codec: str) -> str:
+    return value.decode(codec or "cp1252", "replace")
 
 
 def _decode_extended(value: bytes, default: str, delimiter: re.Pattern[bytes]) -> str:

@@ -48,14 +48,18 @@ _SEQUENCE_DELIMITER = 0xFFFEE0DD
 class HeadLimits(NamedTuple):
     """What a sender can make us read before we give up.
 
-    `max_bytes` counts after inflating, `max_depth` counts open sequences of undefined length, and
-    of a wanted value only the first `max_value_bytes` are kept.
+    What is skipped takes no memory, and the time for it grows with what was sent: so `max_bytes`
+    and `max_elements` are more than any real head has. A deflated data set can stand for a thousand
+    times its size: there `max_inflated_bytes` counts, before inflating and after it. `max_depth`
+    counts open sequences of undefined length, and of a wanted value only the first
+    `max_value_bytes` are kept.
     """
 
-    max_bytes: int = 4 * 1024 * 1024
+    max_bytes: int = 2**30
     max_depth: int = 64
-    max_elements: int = 20_000
+    max_elements: int = 4_000_000
     max_value_bytes: int = 1024
+    max_inflated_bytes: int = 64 * 1024 * 1024
 
 
 class _OpenSequence(NamedTuple):
@@ -67,8 +71,8 @@ class DataSetHead:
     """The values of the `wanted` top-level elements of a data set without preamble.
 
     `values` maps their tags to raw bytes, padding included; the first of duplicates wins. The head
-    ends with the greatest wanted tag. Data sets are ascending (PS3.5 7.1), but as long as one of
-    the `required` tags is missing the rest of that group is searched too.
+    ends with the greatest wanted tag. Data sets are ascending (PS3.5 7.1); as long as one of the
+    `required` tags is missing, one that is not is looked for up to the element `search_to`.
 
     `steps` gets what was walked, as far as it is of use to a HeadLayout.
     """
@@ -80,6 +84,7 @@ class DataSetHead:
         wanted: AbstractSet[int],
         required: AbstractSet[int],
         limits: HeadLimits,
+        search_to: int,
         steps: list[Step] | None = None,
     ) -> None:
         self.values: dict[int, bytes] = {}
@@ -88,7 +93,12 @@ class DataSetHead:
         self._required = frozenset(required)
         self._last_tag = max(wanted)
         self._limits = limits
-        self._bytes_left = limits.max_bytes
+        self._search_to = search_to
+        is_deflated = transfer_syntax_uid in DEFLATED
+        self._max_bytes = limits.max_bytes
+        if is_deflated:
+            self._max_bytes = min(limits.max_bytes, limits.max_inflated_bytes)
+        self._bytes_left = self._max_bytes
         self._elements_left = limits.max_elements
         is_implicit = transfer_syntax_uid in IMPLICIT_VR
         self._declared: ReadHeader = read_implicit_le if is_implicit else read_explicit_le
@@ -97,8 +107,7 @@ class DataSetHead:
         self._is_in_item = False
         self._tail = b""
         self._skip = 0
-        is_deflated = transfer_syntax_uid in DEFLATED
-        self._inflater = Inflater(limits.max_bytes) if is_deflated else None
+        self._inflater = Inflater(self._max_bytes) if is_deflated else None
         self._steps = None if is_deflated else steps
 
     def feed(self, fragment: bytes | memoryview) -> bool:
@@ -140,7 +149,7 @@ class DataSetHead:
                 self._steps = None
         self._skip = position - len(view)
         if is_too_long:
-            limit = self._limits.max_bytes
+            limit = self._max_bytes
             raise HeaderUnreadable(f"the head of the data set is longer than {limit} bytes")
 
     def _walk(self, data: bytes) -> int:
@@ -181,10 +190,9 @@ class DataSetHead:
         return position
 
     def _is_end(self, tag: int) -> bool:
-        group = tag >> 16
         # A superfluous delimiter behind a sequence of defined length says nothing about the order.
-        return group != _DELIMITER_GROUP and (
-            self.values.keys() >= self._required or group > self._last_tag >> 16
+        return tag >> 16 != _DELIMITER_GROUP and (
+            self.values.keys() >= self._required or tag >= self._search_to
         )
 
     def _read_first(self, data: bytes, position: int) -> tuple[int, int, int]:

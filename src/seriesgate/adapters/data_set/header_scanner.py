@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from seriesgate.adapters.data_set.data_set_head import DataSetHead, HeadLimits
-from seriesgate.adapters.data_set.element_value import decode_integer, decode_uid
+from seriesgate.adapters.data_set.element_value import decode_integer, decode_uid, without_padding
 from seriesgate.adapters.data_set.head_layout import HeadMemory
 from seriesgate.gateway.ports import HeaderUnreadable
 from seriesgate.series.model import InstanceHeader
@@ -31,6 +31,8 @@ _REQUIRED = {
 _UIDS = {_SOP_CLASS_UID: "SOP Class UID (0008,0016)"} | _REQUIRED
 _WANTED = frozenset({*_UIDS, _PATIENT_ID, _INSTANCE_NUMBER})
 _LIMITS = HeadLimits()
+# Without its UIDs an instance is refused: they are looked for in all of it.
+_SEARCH_TO = 0xFFFFFFFF
 
 
 class HeaderScanner:
@@ -85,7 +87,7 @@ class HeaderScanner:
             sop_instance_uid=sop_instance,
             study_instance_uid=study,
             series_instance_uid=series,
-            patient_id=values.get(_PATIENT_ID, b"").strip(b" \0"),
+            patient_id=without_padding(values.get(_PATIENT_ID, b"")),
             instance_number=decode_integer(values.get(_INSTANCE_NUMBER, b"")),
         )
 
@@ -110,6 +112,7 @@ class HeaderScanner:
                 wanted=_WANTED,
                 required=_REQUIRED.keys(),
                 limits=self._limits,
+                search_to=_SEARCH_TO,
                 steps=self._steps,
             )
             self._values = head.values

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from seriesgate.adapters.data_set.element_header import (
+    LOOK_AHEAD,
     UNDEFINED_LENGTH,
     ReadHeader,
     item_reader,
@@ -97,7 +98,7 @@ class ImageElements:
         declared = read_implicit_le if is_implicit else read_explicit_le
         with suppress(struct.error, _DamagedError):
             start = self._after_meta(start)
-            probe = self._bytes(start, _PROBE_SIZE)
+            probe = self._ahead(start)
             read = recognise_vr(probe, 0, recognise_byte_order(probe, 0, declared))
             self.root.is_little_endian = read is not read_explicit_be
             self._data_set(start, self._size, read, 0, self.root)
@@ -113,8 +114,7 @@ class ImageElements:
     def _after_meta(self, position: int) -> int:
         """Pass over File Meta Information that was sent along (PS3.10 7.1)."""
         while True:
-            header = self._bytes(position, _HEADER_SIZE)
-            tag, start, length = read_explicit_le(header, 0)
+            tag, start, length = self._read(read_explicit_le, position, _HEADER_SIZE)
             if tag >> 16 != _META_GROUP:
                 return position
             position += start + length
@@ -125,7 +125,7 @@ class ImageElements:
         """Walk a data set or an item; return where it ends."""
         while position < end:
             header = self._header(position)
-            tag, start, length = read(header, 0)
+            tag, start, length = self._read(read, position, _HEADER_SIZE)
             start += position
             if tag == _ITEM_END and depth:
                 return start
@@ -212,8 +212,8 @@ class ImageElements:
         return position
 
     def _recognised(self, position: int, declared: ReadHeader) -> ReadHeader:
-        probe = self._bytes(position, _PROBE_SIZE)
-        return recognise_vr(probe, 0, declared) if len(probe) == _PROBE_SIZE else declared
+        probe = self._ahead(position)
+        return recognise_vr(probe, 0, declared)
 
     def _take_pixels(
         self, tag: int, header: bytes, read: ReadHeader, start: int, length: int
@@ -245,6 +245,16 @@ class ImageElements:
             raise _DamagedError
         self._elements_left -= 1
         return self._bytes(position, _HEADER_SIZE)
+
+    def _read(self, read: ReadHeader, position: int, size: int) -> tuple[int, int, int]:
+        """Read a header; one without a VR that is known, by what follows it."""
+        with suppress(struct.error):
+            return read(self._bytes(position, size), 0)
+        return read(self._ahead(position), 0)
+
+    def _ahead(self, position: int) -> bytes:
+        """Return what is needed to read a header, whatever it is, also at the end of the file."""
+        return self._bytes(position, LOOK_AHEAD).ljust(LOOK_AHEAD, b"\0")
 
     def _bytes(self, position: int, length: int) -> bytes:
         self._file.seek(position)

@@ -15,6 +15,7 @@ from seriesgate.gateway.series_reader import CLOSING
 from seriesgate.series.delivery import Delivery, delivery_id_of
 from seriesgate.series.report import Series, fitting_report
 from seriesgate.series.revision import KnownSeries, SeriesRevision, next_revision
+from seriesgate.series.uid import is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -250,6 +251,11 @@ class SeriesCloser:
                 delivery.short_id,
                 len(revision.added_conflicts),
             )
+        no_uids = _count_no_uids(revision)
+        if no_uids:
+            _log.warning(
+                "series %s: %d of its UIDs are none (PS3.5 9.1)", delivery.short_id, no_uids
+            )
         if summary.inconsistent_attributes:
             _log.warning(
                 "series %s: its instances differ in %s: %d of %d do not agree with most",
@@ -258,6 +264,13 @@ class SeriesCloser:
                 summary.inconsistent_instances,
                 summary.instances,
             )
+
+
+def _count_no_uids(revision: SeriesRevision) -> int:
+    """Return how many UIDs of a series, its study and its new instances are none."""
+    summary = revision.summary
+    uids = (summary.series_instance_uid, summary.study_instance_uid, *revision.added_instances)
+    return sum(not is_uid(uid) for uid in uids)
 
 
 def report_of(revision: SeriesRevision, gateway_name: str) -> Series:

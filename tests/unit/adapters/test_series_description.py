@@ -167,7 +167,7 @@ def test_series_number_is_an_integer_or_none(path, value, number):
 
 
 def test_value_that_is_no_uid_is_empty(path):
-    data = EXPLICIT_LE.ui(0x0020000D, b"1.2\xff") + EXPLICIT_LE.ui(0x0020000E, SERIES)
+    data = EXPLICIT_LE.ui(0x0020000D, b"1.2\x07") + EXPLICIT_LE.ui(0x0020000E, SERIES)
     description = describe(path, data)
     assert description.study_instance_uid == ""
     assert description.series_instance_uid == SERIES

@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 
-# PS3.5 9.1 allows 64 digits and dots. Real ones are longer or hold letters; the report of a series
-# takes 128 characters of printable ASCII without spaces.
+# PS3.5 9.1 allows 64 digits and dots. Sites have objects whose UIDs are longer, or hold whatever
+# can be printed; the report of a series takes 128 characters.
 MAX_UID_LENGTH = 128
-_UID = re.compile(rb"[!-~]*")
+_UID = re.compile(rb"[^\x00-\x1f\x7f-\x9f]*")
 # An IS has 12 characters (PS3.5 6.2), a DS 16. Real ones are padded, and have a fraction of zeros.
 _LONGEST_NUMBER = 64
 # Fewer digits than these are a number of 32 bits.
@@ -26,14 +26,14 @@ def decode_uid(value: bytes) -> str:
     """Return the first UID in the value of a UI element, without its padding.
 
     Raises ValueError, with what is wrong and nothing of the value, when it can't be told apart from
-    noise: over 128 characters, or others than printable ASCII.
+    noise: over 128 characters, or control characters among them.
     """
     uid = _first(value)
     if len(uid) > MAX_UID_LENGTH:
         raise ValueError(f"is longer than {MAX_UID_LENGTH} characters")
     if _UID.fullmatch(uid) is None:
-        raise ValueError("holds characters that no UID can have")
-    return uid.decode("ascii")
+        raise ValueError("holds control characters")
+    return uid.decode("latin-1")
 
 
 def decode_integer(value: bytes) -> int | None:

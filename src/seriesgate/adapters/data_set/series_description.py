@@ -1,6 +1,6 @@
 """Reads from one spooled instance what the report says of its series.
 
-Decided in ADR 8.
+Decided in ADR 8 and ADR 53.
 """
 
 from __future__ import annotations

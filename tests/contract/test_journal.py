@@ -177,12 +177,24 @@ def check_missing_numbers(journal, batches):
     seen = set()
     for place, batch in enumerate(batches):
         instances = {f"{place}.{i}": summary(1, number) for i, number in enumerate(batch)}
-        instances[f"{place}.none"] = summary(1, None)
+        if not instances:
+            continue
         revision, delivery = close_series(journal, instances=instances)
         journal.record([(revision, delivery)])
         seen.update(batch)
         least, most = min(seen, default=0), max(seen, default=0)
         assert set(revision.missing_instance_numbers) == set(range(least, most)) - seen
+
+
+def test_instance_without_a_readable_number_may_be_any_that_is_missing(journal):
+    instances = {str(number): summary(number=number) for number in (1, 5)}
+    revision, delivery = close_series(journal, instances=instances)
+    journal.record([(revision, delivery)])
+    assert revision.missing_instance_numbers == (2, 3, 4)
+    for late in ({"unreadable": summary(number=None)}, {"9": summary(number=9)}):
+        revision, delivery = close_series(journal, instances=late)
+        journal.record([(revision, delivery)])
+        assert revision.missing_instance_numbers == ()
 
 
 def test_description_is_kept(journal):

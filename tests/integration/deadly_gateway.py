@@ -44,7 +44,7 @@ def poison(step: str) -> None:
         return read(spool, path)
 
     def deadly_revision(known: Any, collected: Any, closed_at: Any) -> Any:
-        if collected.patient_id == POISON.encode():
+        if any(each.patient_id == POISON.encode() for each in collected.identities()):
             die()
         return revise(known, collected, closed_at)
 

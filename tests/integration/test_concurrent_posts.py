@@ -71,7 +71,7 @@ async def post(app, report):
         "scheme": "http",
         "path": "/series",
         "query_string": b"",
-        "headers": [(b"content-type", b"application/json")],
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/json")],
         "client": ("127.0.0.1", 1),
     }
     await app(scope, receive, send)

@@ -124,17 +124,17 @@ def test_length_beyond_the_end_allocates_nothing(tmp_path, length, encoding):
 
 # What begins it, what it goes on with, and how much of that is more than enough.
 ENDLESS_HEADS = {
-    "tiny elements": (b"", EXPLICIT_LE.element(0x00091010, "LO", b"") * 8000, MIB),
+    "tiny elements": (b"", EXPLICIT_LE.element(0x00091010, "LO", b"") * 8000, 9 * MIB),
     "items": (
         EXPLICIT_LE.header(0x00081140, "SQ", UNDEFINED),
         EXPLICIT_LE.item(EXPLICIT_LE.element(0x00081150, "LO", b"ab")) * 2000,
-        MIB,
+        12 * MIB,
     ),
-    "one element": (EXPLICIT_LE.header(0x00091010, "OB", 0xFFFFFFFE), bytes(64 * KIB), 5 * MIB),
+    "one element": (EXPLICIT_LE.header(0x00091010, "OB", 0xFFFFFFFE), bytes(64 * KIB), 65 * MIB),
     "one that is asked for": (
         EXPLICIT_LE.header(0x00100020, "UT", 0xFFFFFFFE),
         bytes(64 * KIB),
-        5 * MIB,
+        65 * MIB,
     ),
 }
 

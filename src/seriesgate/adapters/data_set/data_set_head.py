@@ -48,18 +48,15 @@ _SEQUENCE_DELIMITER = 0xFFFEE0DD
 class HeadLimits(NamedTuple):
     """What a sender can make us read before we give up.
 
-    What is skipped takes no memory, and the time for it grows with what was sent: so `max_bytes`
-    and `max_elements` are more than any real head has. A deflated data set can stand for a thousand
-    times its size: there `max_inflated_bytes` counts, before inflating and after it. `max_depth`
-    counts open sequences of undefined length, and of a wanted value only the first
-    `max_value_bytes` are kept.
+    What is skipped takes no memory: so `max_bytes`, after inflating, and `max_elements` are more
+    than any real head has. `max_depth` counts open sequences of undefined length, and of a wanted
+    value only the first `max_value_bytes` are kept.
     """
 
-    max_bytes: int = 2**30
+    max_bytes: int = 64 * 1024 * 1024
     max_depth: int = 64
-    max_elements: int = 4_000_000
+    max_elements: int = 1_000_000
     max_value_bytes: int = 1024
-    max_inflated_bytes: int = 64 * 1024 * 1024
 
 
 class _OpenSequence(NamedTuple):
@@ -94,11 +91,7 @@ class DataSetHead:
         self._last_tag = max(wanted)
         self._limits = limits
         self._search_to = search_to
-        is_deflated = transfer_syntax_uid in DEFLATED
-        self._max_bytes = limits.max_bytes
-        if is_deflated:
-            self._max_bytes = min(limits.max_bytes, limits.max_inflated_bytes)
-        self._bytes_left = self._max_bytes
+        self._bytes_left = limits.max_bytes
         self._elements_left = limits.max_elements
         is_implicit = transfer_syntax_uid in IMPLICIT_VR
         self._declared: ReadHeader = read_implicit_le if is_implicit else read_explicit_le
@@ -107,7 +100,8 @@ class DataSetHead:
         self._is_in_item = False
         self._tail = b""
         self._skip = 0
-        self._inflater = Inflater(self._max_bytes) if is_deflated else None
+        is_deflated = transfer_syntax_uid in DEFLATED
+        self._inflater = Inflater(limits.max_bytes) if is_deflated else None
         self._steps = None if is_deflated else steps
 
     def feed(self, fragment: bytes | memoryview) -> bool:
@@ -149,7 +143,7 @@ class DataSetHead:
                 self._steps = None
         self._skip = position - len(view)
         if is_too_long:
-            limit = self._max_bytes
+            limit = self._limits.max_bytes
             raise HeaderUnreadable(f"the head of the data set is longer than {limit} bytes")
 
     def _walk(self, data: bytes) -> int:

@@ -24,6 +24,7 @@ from seriesgate.series.description import SeriesDescription
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
 _log = logging.getLogger(__name__)
 
@@ -131,9 +132,7 @@ def _read_values(path: Path) -> dict[int, bytes]:
                 limits=_LIMITS,
                 search_to=_PIXEL_DATA,
             )
-            while piece := file.read(_READ_SIZE):
-                if head.feed(piece):
-                    break
+            _read_head(head, file)
     except OSError as error:
         if error.errno in _SHORTAGES:
             raise SpoolUnavailable(f"the spool cannot be read: {error.strerror}") from error
@@ -141,6 +140,17 @@ def _read_values(path: Path) -> dict[int, bytes]:
     except (NotPart10, HeaderUnreadable) as error:
         raise SeriesUnreadable(f"its file is damaged: {error}") from error
     return head.values
+
+
+def _read_head(head: DataSetHead, file: BinaryIO) -> None:
+    """Read the head as far as it goes; what is damaged behind its UIDs costs only what it holds."""
+    try:
+        while piece := file.read(_READ_SIZE):
+            if head.feed(piece):
+                return
+    except HeaderUnreadable:
+        if not head.values.keys() >= {_STUDY_INSTANCE_UID, _SERIES_INSTANCE_UID}:
+            raise
 
 
 def _clean(text: str) -> str:

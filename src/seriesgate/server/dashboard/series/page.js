@@ -136,7 +136,7 @@ function section(title, ...content) {
   return element("section", { class: "card" }, element("h2", {}, title), ...content);
 }
 
-/** @param {string[]} list */
+/** @param {Record<string, any>} series */
 function inconsistent(series) {
   const attributes = series.InconsistentAttributes.join(" and ");
   const named = series.InconsistentInstances;
@@ -151,6 +151,7 @@ function inconsistent(series) {
   ];
 }
 
+/** @param {string[]} list */
 function uids(list) {
   return element("ul", { class: "uids" }, ...list.map((uid) => element("li", {}, element("code", {}, uid))));
 }

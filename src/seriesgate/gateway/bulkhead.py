@@ -1,8 +1,8 @@
 """Bulkheads: what goes wrong in one unit of a task's work is that unit's failure alone.
 
 A unit is one series that closes, one delivery, one picture, and so on. Whatever unexpected is
-raised in it is caught here and nowhere else: the unit is put aside, the program goes on. What is
-put aside is kept, counted and shown, and can be tried again.
+raised in it is contained: the unit is put aside, the program goes on. What is put aside is kept,
+counted and shown, and can be tried again.
 
 Decided in ADR 50.
 """
@@ -10,14 +10,13 @@ Decided in ADR 50.
 from __future__ import annotations
 
 import logging
-import traceback
 from collections import Counter
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from seriesgate.containment import Unit, contained
 from seriesgate.gateway.ports import JournalFailed, JournalFull, SpoolUnavailable
 
 if TYPE_CHECKING:
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# These are expected: each task knows what to do about them.
-_EXPECTED = (JournalFailed, JournalFull, SpoolUnavailable)
+#: Each task knows what to do about these.
+EXPECTED = (JournalFailed, JournalFull, SpoolUnavailable)
 # What a log line shows of an id, and the least that a command takes.
 _SHORT = 8
 
@@ -52,13 +51,6 @@ class UnitAside:
     times: int = 1
 
 
-@dataclass(slots=True)
-class Unit:
-    """A unit under way; once it is over, `failure` says in one line what went wrong, or nothing."""
-
-    failure: str = field(default="")
-
-
 class Bulkheads:
     """What is put aside by all tasks of a program. For the event loop."""
 
@@ -77,7 +69,7 @@ class Bulkheads:
         through, and so does a cancellation.
         """
         unit = Unit()
-        with contained(unit):
+        with contained(unit, EXPECTED):
             yield unit
         if unit.failure:
             self.put_aside(task, name, unit.failure, again)
@@ -144,21 +136,3 @@ class Bulkheads:
 def unit_id_of(task: str, name: str) -> str:
     """Return the id of a unit: the same each time, and without a word of the patient."""
     return blake2b(f"{task}\n{name}".encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-
-
-@contextmanager
-def contained(unit: Unit, expected: tuple[type[Exception], ...] = _EXPECTED) -> Iterator[None]:
-    """Note in `unit` whatever unexpected is raised, and go on behind the block."""
-    try:
-        yield
-    except expected:
-        raise
-    except Exception as error:  # noqa: BLE001 - this is the one place for it
-        unit.failure = failure_of(error)
-
-
-def failure_of(error: BaseException) -> str:
-    """Return what was raised, and where. The text of an error is left out: it may quote data."""
-    place = traceback.extract_tb(error.__traceback__)[-1:]
-    at = "".join(f" at {PurePath(frame.filename).name}:{frame.lineno}" for frame in place)
-    return f"{type(error).__name__}{at}"

@@ -7,7 +7,8 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.containment import Unit, contained
+from seriesgate.gateway.bulkhead import EXPECTED
 from seriesgate.gateway.deaths import NO_DEATHS, NOT_AT_ALL
 from seriesgate.gateway.ports import JournalFull
 from seriesgate.gateway.senders import Peer
@@ -118,7 +119,7 @@ class SeriesCloser:
         """Close series together; if that fails, each for itself, so that only one suffers."""
         unit = Unit()
         closings: list[_Closing] = []
-        with contained(unit):
+        with contained(unit, EXPECTED):
             closings = await self._write_down(batch)
         if not unit.failure:
             await self._tell(closings)

@@ -6,7 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.containment import Unit, contained
+from seriesgate.gateway.bulkhead import EXPECTED
 from seriesgate.gateway.ports import JournalFull
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class OutcomeWriter:
     async def _write(self, batch: list[tuple[Outcome, asyncio.Future[None]]]) -> None:
         """Write outcomes together; if that fails, each for itself, so that only one suffers."""
         unit = Unit()
-        with contained(unit):
+        with contained(unit, EXPECTED):
             await self._settle([outcome for outcome, _ in batch])
         if unit.failure and len(batch) > 1:
             for one in batch:

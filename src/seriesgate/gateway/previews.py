@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.containment import Unit, contained
 from seriesgate.gateway.ports import NoPreview
 from seriesgate.series.model import InstanceCopy
 

@@ -6,7 +6,7 @@ import heapq
 import logging
 from typing import TYPE_CHECKING
 
-from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.containment import Unit, contained
 from seriesgate.gateway.deaths import WITH_CARE
 from seriesgate.gateway.ports import SeriesUnreadable, SpoolUnavailable
 from seriesgate.series.description import SeriesDescription

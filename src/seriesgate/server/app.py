@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from seriesgate import __version__
-from seriesgate.server.changes.feed import ChangeFeed
+from seriesgate.server.background import Background
+from seriesgate.server.changes.feed import FEED, ChangeFeed
 from seriesgate.server.http.body_limit import BodyLimitMiddleware
 from seriesgate.server.http.cors import CorsMiddleware
 from seriesgate.server.http.exception_handlers import add_exception_handlers
@@ -34,10 +35,11 @@ from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
 from seriesgate.server.routes import webhooks as webhooks_routes
 from seriesgate.server.routes.openapi import DescribedApp
+from seriesgate.server.sql.housekeeping import HOUSEKEEPING
 from seriesgate.server.sql.opening import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from datetime import datetime
 
     from fastapi import FastAPI
@@ -119,23 +121,25 @@ def create_app(
     there is a line in the log for each request. `clock` gives aware times. `max_body_bytes` and
     `body_timeout` (seconds) bound each request's body.
     """
-    feed = ChangeFeed(store)
+    background = Background(metrics.task_failed)
+    feed = ChangeFeed(store, background)
+    tasks: dict[str, Callable[[], Coroutine[None, None, None]]] = {FEED: feed.run}
+    for webhook in webhooks:
+        tasks[webhook.task] = partial(webhook.run, feed, background)
+    if housekeeping is not None:
+        tasks[HOUSEKEEPING] = partial(housekeeping.run, background)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         for each in webhooks:
-            await each.begin()
-        tasks = [asyncio.create_task(feed.run())]
-        tasks += [asyncio.create_task(each.run(feed)) for each in webhooks]
-        if housekeeping is not None:
-            tasks.append(asyncio.create_task(housekeeping.run()))
+            with background.piece(each.task):
+                await each.begin()
+        background.begin(tasks)
         try:
             yield
         finally:
             feed.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await background.end()
             for each in webhooks:
                 await each.sender.close()
             await store.close()
@@ -165,6 +169,8 @@ def create_app(
     app.state.metrics = metrics
     app.state.log_requests = log_requests
     app.state.feed = feed
+    app.state.background = background
+    app.state.background_tasks = tasks
     app.state.streams = events.Streams()
     app.state.webhooks = {each.sender.target.name: each for each in webhooks}
     for router in _ROUTERS:

@@ -20,9 +20,10 @@ from seriesgate.adapters.state_folder import StateFolder
 from seriesgate.adapters.storage_scp import ModalityStoreSCP
 from seriesgate.adapters.system_clock import BlockingThread, SystemClock
 from seriesgate.adapters.under_way import UnderWayFile
+from seriesgate.containment import Unit, contained
 from seriesgate.gateway.administration import Administration
 from seriesgate.gateway.associations import AssociationRegister
-from seriesgate.gateway.bulkhead import Bulkheads, Unit, contained
+from seriesgate.gateway.bulkhead import Bulkheads
 from seriesgate.gateway.closer import SeriesCloser
 from seriesgate.gateway.deaths import Deaths
 from seriesgate.gateway.dispatcher import SeriesDispatcher

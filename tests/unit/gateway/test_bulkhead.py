@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 from tests.fakes import FakeClock
 
-from seriesgate.gateway.bulkhead import Bulkheads, NoSuchUnit, Unit, contained, unit_id_of
+from seriesgate.containment import Unit, contained
+from seriesgate.gateway.bulkhead import Bulkheads, NoSuchUnit, unit_id_of
 from seriesgate.gateway.deaths import NOT_AT_ALL, WITH_CARE, Deaths
 from seriesgate.gateway.ports import JournalFailed, JournalFull, SpoolUnavailable
 
@@ -71,7 +72,7 @@ def test_only_an_id_that_is_put_aside_is_tried_again():
 
 def test_contained_says_what_was_raised_and_where():
     unit = Unit()
-    with contained(unit):
+    with contained(unit, ()):
         raise OverflowError("a name of a patient")
     assert unit.failure.startswith("OverflowError at test_bulkhead.py:")
 

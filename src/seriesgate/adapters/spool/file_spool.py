@@ -42,7 +42,7 @@ from seriesgate.adapters.spool.spooled_file import (
 )
 from seriesgate.adapters.spool.write_ahead_log import SEGMENT_SIZE, WriteAheadLog
 from seriesgate.adapters.state_folder import StateFolderUnusable
-from seriesgate.gateway.bulkhead import Unit, contained
+from seriesgate.containment import Unit, contained
 from seriesgate.gateway.deaths import NO_DEATHS, WITH_CARE
 from seriesgate.gateway.ports import HeaderUnreadable, KeptAs, SpoolUnavailable
 from seriesgate.series.model import Instance, InstanceCopy

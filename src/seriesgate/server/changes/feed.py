@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from seriesgate.server.background import Background
 from seriesgate.server.registry.store import Deletion, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from seriesgate.server.registry.store import AnyChange, SeriesStore
+
+#: What the task is called.
+FEED = "the feed of changes"
 
 _BATCH = 100
 _REMEMBERED = 1000
@@ -27,11 +31,19 @@ _REMEMBERED = 1000
 class ChangeFeed:
     """Follows the changes of `store`, while `run` runs. All methods belong to one event loop.
 
-    `poll_interval` is how long a change of another server goes unnoticed at most, in seconds.
+    `poll_interval` is how long a change of another server goes unnoticed at most, in seconds. A
+    change that cannot be read is passed over, by `background`.
     """
 
-    def __init__(self, store: SeriesStore, *, poll_interval: float = 0.5) -> None:
+    def __init__(
+        self,
+        store: SeriesStore,
+        background: Background | None = None,
+        *,
+        poll_interval: float = 0.5,
+    ) -> None:
         self._store = store
+        self._background = background or Background()
         self._poll_interval = poll_interval
         self._recent: deque[AnyChange] = deque(maxlen=_REMEMBERED)
         self._followers = 0
@@ -70,17 +82,32 @@ class ChangeFeed:
                 self._followed.clear()
                 await self._followed.wait()
             self._written.clear()
-            try:
+            with self._background.piece(FEED) as unit, suppress(StoreUnavailable):
+                # Of a store that is unavailable the log has a word already; the next look is soon.
                 if position is None:
                     position = await self._store.latest_change()
                     self._tell()
-                while changes := await self._store.changes(position, limit=_BATCH):
-                    position = changes[-1].sequence
-                    self._remember(changes)
-                    self._tell()
-            except StoreUnavailable:
-                pass  # the store says so in the log; the next look is soon
+                position = await self._read_on(position, _BATCH)
+            if unit.failure and position is not None:
+                position = await self._pass_over(position)
             await _wait(self._written, self._poll_interval)
+
+    async def _read_on(self, position: int, limit: int) -> int:
+        """Tell of all changes after a position; return the position behind them."""
+        while changes := await self._store.changes(position, limit=limit):
+            position = changes[-1].sequence
+            self._remember(changes)
+            self._tell()
+        return position
+
+    async def _pass_over(self, position: int) -> int:
+        """Read on one by one, behind the first change that cannot be read."""
+        with self._background.piece(FEED) as unit, suppress(StoreUnavailable):
+            while changes := await self._store.changes(position, limit=1):
+                position = changes[-1].sequence
+                self._remember(changes)
+                self._tell()
+        return position + 1 if unit.failure else position
 
     async def after(self, sequence: int) -> Sequence[AnyChange]:
         """Give the next changes after a number, none if there are none yet. StoreUnavailable."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from seriesgate.series.delivery import FailureKind, GiveUp, PublishFailure, RetryIn
 from seriesgate.series.http_answer import failure_of
+from seriesgate.server.background import Background
 from seriesgate.server.changes.webhook_message import message_of, signed_headers
 from seriesgate.server.registry.store import StoreUnavailable
 
@@ -126,16 +128,24 @@ class WebhookDispatcher:
         self._utcnow = utcnow
         self._jitter = jitter
         self._settled = asyncio.Event()
+        self._background = Background()
+
+    @property
+    def task(self) -> str:
+        """What its task is called."""
+        return f"webhook {self.sender.target.name}"
 
     async def begin(self) -> None:
         """Make sure that the queue has a place for the webhook: it gets all changes from now on."""
         await self._claim(0)
 
-    async def run(self, feed: ChangeFeed) -> None:
+    async def run(self, feed: ChangeFeed, background: Background) -> None:
         """Deliver until the feed closes; then finish what is under way.
 
-        What is cut short by a cancellation is delivered again, by any server.
+        What is cut short by a cancellation is delivered again, by any server. A change with which
+        something unexpected goes wrong is a dead letter.
         """
+        self._background = background
         with feed.following():
             await self._deliver(feed)
 
@@ -145,10 +155,11 @@ class WebhookDispatcher:
             while not feed.closing.is_set():
                 self._settled.clear()
                 if free := _CONCURRENCY - len(running):
-                    for claim in await self._claim(free):
-                        task = attempts.create_task(self._attempt(claim))
-                        running.add(task)
-                        task.add_done_callback(running.discard)
+                    with self._background.piece(self.task):
+                        for claim in await self._claim(free):
+                            task = attempts.create_task(self._attempt_contained(claim))
+                            running.add(task)
+                            task.add_done_callback(running.discard)
                 await self._wait(feed)
 
     def wake(self) -> None:
@@ -172,6 +183,15 @@ class WebhookDispatcher:
             for task in tasks:
                 task.cancel()
 
+    async def _attempt_contained(self, claim: Claim) -> None:
+        with self._background.piece(self.task) as attempt:
+            await self._attempt(claim)
+        if attempt.failure:
+            # Where it cannot be written down either, its claim ends by itself.
+            with self._background.piece(self.task), suppress(StoreUnavailable):
+                await self.queue.bury(claim, f"internal error: {attempt.failure}")
+        self._settled.set()
+
     async def _attempt(self, claim: Claim) -> None:
         failure = await self.sender.send(message_of(claim.change))
         try:
@@ -181,7 +201,6 @@ class WebhookDispatcher:
                 await self._settle_failure(claim, failure)
         except StoreUnavailable:
             pass  # its claim ends by itself, and it is delivered again
-        self._settled.set()
 
     async def _settle_failure(self, claim: Claim, failure: PublishFailure) -> None:
         name, number = claim.webhook, claim.change.sequence

@@ -71,6 +71,12 @@ class ServerMetrics:
             ["reason"],
             registry=self._registry,
         )
+        self._task_failures = Counter(
+            "seriesgate_server_task_failures",
+            "pieces of work in which something unexpected went wrong, by task",
+            ["task"],
+            registry=self._registry,
+        )
         self._database_seconds = Histogram(
             "seriesgate_server_database_seconds",
             "transactions, from begin to commit",
@@ -97,6 +103,10 @@ class ServerMetrics:
     def deleted(self, reason: DeletionReason, count: int) -> None:
         """Count series that were deleted."""
         self._deleted.labels(reason.value).inc(count)
+
+    def task_failed(self, task: str) -> None:
+        """Count a piece of a task's work in which something unexpected went wrong."""
+        self._task_failures.labels(task).inc()
 
     def transaction(self, kind: str, seconds: float) -> None:
         """Count a transaction: of kind `read` or `write`."""

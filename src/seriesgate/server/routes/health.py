@@ -1,15 +1,18 @@
 """`/healthz` and `/readyz`, for whoever restarts or balances servers."""
 
 import asyncio
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.server.routes.access import PUBLIC, REQUIRES_ANY_TOKEN
 from seriesgate.server.routes.openapi import operation_id
 from seriesgate.server.routes.store import Store
+
+if TYPE_CHECKING:
+    from seriesgate.server.background import Background
 
 router = APIRouter(tags=["health"], generate_unique_id_function=operation_id)
 
@@ -29,8 +32,11 @@ async def alive() -> Health:
 
 
 @router.get("/readyz", dependencies=[REQUIRES_ANY_TOKEN])
-async def ready(store: Store) -> Health:
-    """Say whether the database can take a report now. Send no reports while it can't."""
+async def ready(request: Request, store: Store) -> Health:
+    """Say whether the database can take a report now, and all tasks run. Else send no reports."""
+    background: Background = request.app.state.background
+    for task, reason in background.ended().items():
+        raise StoreUnavailable(f"{task} has ended, restart the server: {reason}")
     try:
         async with asyncio.timeout(_PATIENCE):
             await store.check()

@@ -27,6 +27,7 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from seriesgate.containment import failure_of
 from seriesgate.server.registry.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class DatabaseThread(Generic[Item, Result]):
         self._max_group = max_group
         self._expect_return_for = expect_return_for
         self._tidy = tidy
+        self._tidy_failure = ""
         self._changed = threading.Condition()
         self._writes: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         # Each with how many writes had come before it.
@@ -133,7 +135,7 @@ class DatabaseThread(Generic[Item, Result]):
                 if self._closing and not writes and not self._calls:
                     return
             if not has_work:
-                is_tidy = _outcome(self._tidy) is not True
+                is_tidy = not self._tidy_up()
                 continue
             is_tidy = False
             if writes:
@@ -142,6 +144,15 @@ class DatabaseThread(Generic[Item, Result]):
                     self._expected = min(len(writes) + len(self._writes), self._max_group)
                 _resolve([future for _, future in writes], answers)
             self._run_calls()
+
+    def _tidy_up(self) -> bool:
+        """Do a piece of what is to be done in idle time; return whether there is more."""
+        outcome = _outcome(self._tidy)
+        failure = failure_of(outcome) if isinstance(outcome, Exception) else ""
+        if failure and failure != self._tidy_failure:
+            _log.error("the upkeep of the database failed and is tried again: %s", failure)
+        self._tidy_failure = failure
+        return outcome is True
 
     def _run_calls(self) -> None:
         end = perf_counter() + _TURN

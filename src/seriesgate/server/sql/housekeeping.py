@@ -15,7 +15,11 @@ from seriesgate.server.sql.forget import forget, forget_webhooks
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from seriesgate.server.background import Background
     from seriesgate.server.sql.database import SqlDatabase
+
+#: What the task is called.
+HOUSEKEEPING = "housekeeping"
 
 _INTERVAL = 3600.0
 # Series that are too old are deleted once a day: after each time the index of texts is merged anew.
@@ -50,22 +54,37 @@ class Housekeeping:
         self._deleted = deleted
         self._next_expiry = datetime.min.replace(tzinfo=UTC)
 
-    async def run(self) -> None:
+    async def run(self, background: Background) -> None:
         """Do it at once and every hour, until cancelled."""
         while True:
-            with suppress(StoreUnavailable):  # the store says so in the log; there is no hurry
-                await self.once()
+            for step in (self.forget_webhooks, self.forget_changes, self.expire):
+                # Of a store that is unavailable the log has a word already; there is no hurry.
+                with background.piece(HOUSEKEEPING), suppress(StoreUnavailable):
+                    await step()
             await asyncio.sleep(_INTERVAL)
 
     async def once(self) -> None:
         """Forget all that is old. StoreUnavailable. Others get their turn between the pieces."""
+        await self.forget_webhooks()
+        await self.forget_changes()
+        await self.expire()
+
+    async def forget_webhooks(self) -> None:
+        """Forget webhooks that are no more, and what was owed to them for too long."""
         now = self._clock()
-        before = now - self._keep
         await self._database.write(
-            lambda connection: forget_webhooks(connection, self._webhooks, now, before)
+            lambda connection: forget_webhooks(connection, self._webhooks, now, now - self._keep)
         )
+
+    async def forget_changes(self) -> None:
+        """Forget changes that are older than they are kept."""
+        before = self._clock() - self._keep
         while await self._database.write(lambda connection: forget(connection, before)):
             pass
+
+    async def expire(self) -> None:
+        """Delete series that are older than they are kept, once a day."""
+        now = self._clock()
         if self._keep_series is not None and now >= self._next_expiry:
             await self._expire(Deleting.of_age(now - self._keep_series, now))
             self._next_expiry = now + _EXPIRY

@@ -38,7 +38,8 @@ peers: ## install the programs that the tests talk to (Debian packages)
 
 fuzz: $(VENV)/.dev ## fuzz all that reads from the network, FUZZ_SECONDS (60) for each target
 	@$(BIN)/pip install --quiet --require-hashes -r requirements-fuzz.txt
-	@for target in pdu command_set conversation header; do \
+	@targets=$$($(BIN)/python -c "from fuzz.targets import TARGETS; print(*TARGETS)") || exit 1; \
+	for target in $$targets; do \
 		$(BIN)/python -m fuzz $$target -max_total_time=$(FUZZ_SECONDS) || exit 1; done
 
 prove: $(VENV)/.dev ## every crash point and every crash state, of which `make test` takes a sample

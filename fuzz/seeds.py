@@ -21,6 +21,16 @@ _BOTH_IN_ONE = wire.p_data(
     wire.pdv(3, wire.COMMAND | wire.LAST, wire.c_store_rq()), wire.pdv(3, wire.LAST, mr_data_set())
 )
 
+_DATA_SETS = [
+    bytes([number]) + encode(mr_instance(), syntax)
+    for number, syntax in enumerate((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED))
+]
+
+
+def _answer(status: int, retry_after: str = "", body: bytes = b"") -> bytes:
+    return status.to_bytes(2) + b"\n" + retry_after.encode() + b"\n" + body
+
+
 SEEDS: dict[str, list[bytes]] = {
     "pdu": [
         wire.associate_rq()[:1] + wire.associate_rq()[6:],
@@ -34,9 +44,26 @@ SEEDS: dict[str, list[bytes]] = {
         wire.associate_rq() + _STORE + _BOTH_IN_ONE + wire.A_RELEASE_RQ,
         wire.associate_rq() + _STORE[:-10] + wire.A_ABORT_BY_USER,
     ],
-    "header": [
-        bytes([number]) + encode(mr_instance(), syntax) * count
-        for number, syntax in enumerate((IMPLICIT_LE, EXPLICIT_LE, EXPLICIT_BE, DEFLATED))
-        for count in (1, 2)
+    "header": [data_set[:1] + data_set[1:] * count for data_set in _DATA_SETS for count in (1, 2)],
+    "description": [
+        *_DATA_SETS,
+        *(
+            bytes([1]) + mr_data_set(character_set=name, patient_name=patient)
+            for name, patient in [
+                ("ISO_IR 192", "M\u00fcller^J\u00f6rg"),
+                ("\\ISO 2022 IR 87", "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
+            ]
+        ),
+    ],
+    "answer": [
+        _answer(204),
+        _answer(200, body=b'{"SeriesInstanceUID":"1.2.3"}'),
+        _answer(200, body=b'{"RetryDeadLetters":["' + b"a" * 32 + b'"]}'),
+        _answer(200, body=b"<!doctype html><html></html>"),
+        _answer(503, "120"),
+        _answer(429, "Wed, 21 Oct 2026 07:28:00 GMT"),
+        _answer(422, body=b'{"errors":[{"field":"PatientName","message":"Too long"}]}'),
+        _answer(422, body=b'{"detail":[{"loc":["body","PatientID"],"msg":"No"}]}'),
+        _answer(302, "-1", b"[" * 100),
     ],
 }

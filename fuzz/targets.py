@@ -5,12 +5,26 @@ Each target takes arbitrary bytes and returns when all is well.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+import math
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any
+
+from tests.unit.server.examples import FIVE_FIELDS, START, heartbeat
 
 from seriesgate.adapters.data_set.data_set_head import HeadLimits
 from seriesgate.adapters.data_set.head_layout import HeadMemory
 from seriesgate.adapters.data_set.header_scanner import HeaderScanner
-from seriesgate.gateway.ports import HeaderUnreadable
+from seriesgate.adapters.data_set.series_description import read_series_description
+from seriesgate.adapters.http_heartbeats import HttpHeartbeats
+from seriesgate.adapters.server_answer import ServerAnswer
+from seriesgate.adapters.spool.part10 import FileMeta, encode_head
+from seriesgate.gateway.heartbeat import HeartbeatFailed, HeartbeatUnknown
+from seriesgate.gateway.ports import HeaderUnreadable, SeriesUnreadable, SpoolUnavailable
+from seriesgate.series.report import fitting_report
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.codec import decode, encode
 from seriesgate.upper_layer.dimse import CommandDecoder, CommandSet, decode_command_set
@@ -45,6 +59,8 @@ _SYNTAXES = (
     "1.2.840.113619.5.2",
     "1.3.9999.1",
 )
+
+_LONGEST_REASON = 1024
 
 
 def pdu(data: bytes) -> None:
@@ -103,6 +119,59 @@ def header(data: bytes) -> None:
         raise AssertionError("what was remembered changed the header")
 
 
+def description(data: bytes) -> None:
+    """Describe an instance in a file; whatever it says, what is told of it fits into a report."""
+    if not data:
+        return
+    meta = FileMeta("1.2", "1.2.3", _SYNTAXES[data[0] % len(_SYNTAXES)], "MODALITY")
+    with NamedTemporaryFile() as file:
+        file.write(encode_head(meta) + data[1:])
+        file.flush()
+        try:
+            found = read_series_description(Path(file.name))
+        except (SeriesUnreadable, SpoolUnavailable):
+            return
+    texts = {_keyword(name): value for name, value in asdict(found).items() if value}
+    _, unfit = fitting_report(FIVE_FIELDS | texts)
+    if unfit:
+        raise AssertionError(f"a report does not take what was read: {sorted(unfit)}")
+
+
+def answer(data: bytes) -> None:
+    """Take what a server answers to a report, and to a heartbeat: status, Retry-After and body."""
+    status, _, rest = data.partition(b"\n")
+    retry_after, _, body = rest.partition(b"\n")
+    number = int.from_bytes(status[:2]) % 1000
+    given = ServerAnswer(number, retry_after.decode("latin-1"), body)
+    publisher: Any = _Answering(given)
+    with suppress(HeartbeatFailed, HeartbeatUnknown):
+        asyncio.run(HttpHeartbeats(publisher, "one").beat(heartbeat()))
+    failure = given.failure("1.2.3", START)
+    if failure is None:
+        if not 200 <= number < 300:  # noqa: PLR2004 - the class of success
+            raise AssertionError("a refusal was taken for success")
+        return
+    if len(failure.reason) > _LONGEST_REASON or not failure.reason.isprintable():
+        raise AssertionError("a reason is not one line")
+    if failure.retry_after is not None and not 0 <= failure.retry_after < math.inf:
+        raise AssertionError("nobody can wait so long")
+
+
+class _Answering:
+    """A publisher to which a server has given this answer."""
+
+    def __init__(self, given: ServerAnswer) -> None:
+        self._given = given
+
+    async def post(self, *_request: object) -> ServerAnswer:
+        return self._given
+
+
+def _keyword(name: str) -> str:
+    """Return the field of a report that has the name of an attribute of a description."""
+    return name.title().replace("_", "").replace("Uid", "UID").replace("Id", "ID")
+
+
 def _scan(syntax: str, fragments: list[bytes], memory: HeadMemory | None = None) -> object:
     scanner = HeaderScanner(syntax, memory=memory)
     try:
@@ -153,4 +222,6 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "command_set": command_set,
     "conversation": conversation,
     "header": header,
+    "description": description,
+    "answer": answer,
 }

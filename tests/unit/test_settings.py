@@ -140,6 +140,32 @@ def test_missing_and_broken_files_are_named(tmp_path):
     assert "broken.toml is not TOML" in complaint(config_file=broken)
 
 
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"[gateway]\nadmin_port = " + b"9" * 5000, "has a number that is too long"),
+        (b"[gateway]\nquiet_period = " + b"[" * 100_000, "has too many lists within lists"),
+        (b'[gateway]\ngateway_name = "\xff"', "is not UTF-8"),
+        (b"#" * (1024 * 1024 + 1), "is longer than 1048576 bytes"),
+        (b"[gateway]\nae_title = '" + b"A" * 100_000 + b"'", "gateway.ae_title"),
+        (b"[gateway]\nadmin_port = '" + b"9" * 100_000 + b"'", "gateway.admin_port"),
+        (b"[gateway]\n" + b"a" * 100_000 + b" = ?", "is not TOML"),
+    ],
+)
+def test_file_that_cannot_be_is_refused_in_one_short_line(tmp_path, content, why):
+    file = tmp_path / "odd.toml"
+    file.write_bytes(content)
+    line = complaint(config_file=file)
+    assert why in line
+    assert len(line) < 600
+    assert "\n" not in line
+
+
+def test_variable_with_lists_within_lists_is_refused(monkeypatch):
+    monkeypatch.setenv("SERIESGATE_GATEWAY__ALLOWED_CALLING_AE_TITLES", "[" * 100_000)
+    assert "JSON" in complaint()
+
+
 def test_list_in_a_variable_is_json(monkeypatch):
     monkeypatch.setenv("SERIESGATE_GATEWAY__ALLOWED_CALLING_AE_TITLES", '["MR1", "CT1"]')
     assert load_settings().gateway.allowed_calling_ae_titles == ("MR1", "CT1")

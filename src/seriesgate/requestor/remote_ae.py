@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from seriesgate.ae_title import checked_ae_title
 
 _MAX_PORT = 65535
+_PORT_DIGITS = 5
+# So much of what is no port is repeated to whoever wrote it.
+_SHOWN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ def parse_address(text: str) -> tuple[str, int]:
         raise ValueError(f"write an IPv6 address in brackets, as [::1]:104, not {text!r}")
     if not colon or not host or any(character in host for character in " \t[]/"):
         raise ValueError(f"write the address as HOST:PORT, as 127.0.0.1:6667, not {text!r}")
-    if not (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= _MAX_PORT):
-        raise ValueError(f"the port must be 1 to {_MAX_PORT}, not {port!r}")
+    is_number = len(port) <= _PORT_DIGITS and port.isascii() and port.isdigit()
+    if not (is_number and 1 <= int(port) <= _MAX_PORT):
+        raise ValueError(f"the port must be 1 to {_MAX_PORT}, not {port[:_SHOWN]!r}")
     return host, int(port)

@@ -34,10 +34,19 @@ def test_what_is_no_address_is_refused_with_an_example(text):
         parse_address(text)
 
 
-@pytest.mark.parametrize("port", ["0", "65536", "-1", "+1", "1_0", "٣", "http", "1" * 5000])
+@pytest.mark.parametrize(
+    "port", ["0", "65536", "-1", "+1", "1_0", "٣", "http", "1" * 5000, "0655350", "000104"]
+)
 def test_what_is_no_port_is_refused(port):
     with pytest.raises(ValueError, match="the port must be 1 to 65535"):
         parse_address(f"pacs:{port}")
+
+
+def test_port_behind_thousands_of_zeros_is_refused_before_it_is_converted():
+    for port in ("00001" + "9" * 5000, "0" * 5000 + "104"):
+        with pytest.raises(ValueError, match="the port must be 1 to 65535") as refusal:
+            parse_address(f"pacs:{port}")
+        assert len(str(refusal.value)) < 100
 
 
 @given(st.text(max_size=40))

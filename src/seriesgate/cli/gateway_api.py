@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from seriesgate.cli.json_answer import ask
 from seriesgate.cli.options import fail
 from seriesgate.cli.server_api import not_ours_text
 from seriesgate.listener import reachable_host
+from seriesgate.series.http_answer import NoAnswer
 
 if TYPE_CHECKING:
     from seriesgate.settings.gateway import GatewaySettings
@@ -53,9 +55,7 @@ class GatewayApi:
         if method == "POST":
             headers["Content-Type"] = "application/json"
         try:
-            response = httpx.request(
-                method, self.url + path, headers=headers, trust_env=False, timeout=60
-            )
+            response, answer = ask(method, self.url + path, headers=headers, timeout=60)
         except httpx.ConnectError as error:
             raise GatewayNotRunning(
                 f"no gateway answers at {self.url}: start it with `seriesgate up`, "
@@ -65,9 +65,7 @@ class GatewayApi:
             raise GatewayDoesNotTell(
                 f"the gateway at {self.url} does not answer ({type(error).__name__})"
             ) from error
-        try:
-            answer = dict(response.json())
-        except (ValueError, TypeError) as error:
+        except NoAnswer as error:
             raise GatewayDoesNotTell(not_ours_text(f"what answers at {self.url}")) from error
         if response.is_success:
             return answer

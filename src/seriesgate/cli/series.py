@@ -47,6 +47,7 @@ _SPARED = ("SeriesInstanceUID", "Revision", "SeriesDescription", "Modality", "Up
 _GAP = 2
 
 _PAGE = 1000
+_LONGEST_TIME = 64
 
 
 @app.command("list")
@@ -166,7 +167,11 @@ def _moment(option: str, text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text).astimezone().isoformat()
+        return (
+            datetime.fromisoformat(text if len(text) <= _LONGEST_TIME else "")
+            .astimezone()
+            .isoformat()
+        )
     except (ValueError, OverflowError) as error:
         raise fail(
             f"{option} must be like 2026-01-01 or 2026-01-01T10:00:00Z", EXIT_USAGE

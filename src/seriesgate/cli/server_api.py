@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import httpx
 import typer
 
+from seriesgate.cli.json_answer import ask
 from seriesgate.cli.options import fail
+from seriesgate.series.http_answer import NoAnswer
 from seriesgate.startup import CannotStart
 from seriesgate.tls import client_context
 
@@ -43,33 +45,28 @@ class ServerApi:
     def request(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """Return the JSON object that is the answer. Raises typer.Exit, having said why."""
         try:
-            response = httpx.request(
-                method,
-                self.url + path,
-                headers=self._headers,
-                verify=self._tls,
-                trust_env=False,
-                **options,
+            response, answer = ask(
+                method, self.url + path, headers=self._headers, verify=self._tls, **options
             )
         except httpx.HTTPError as error:
             raise fail(
                 f"no server answers at {self.url}: start it with `seriesgate up`, "
                 "or name another with --server-url"
             ) from error
-        return answer_or_exit(response, f"the server at {self.url}")
+        except NoAnswer as error:
+            raise not_ours(f"the server at {self.url}") from error
+        return success_or_exit(response, answer, f"the server at {self.url}")
 
 
-def answer_or_exit(response: httpx.Response, who: str) -> dict[str, Any]:
-    """Return the JSON object of an answer. Raises typer.Exit, having said what is wrong."""
-    try:
-        answer = dict(response.json())
-    except (ValueError, TypeError) as error:
-        raise not_ours(who) from error
+def success_or_exit(response: httpx.Response, answer: dict[str, Any], who: str) -> dict[str, Any]:
+    """Return the object in an answer. Raises typer.Exit, having said what is wrong."""
     if response.is_success:
         return answer
     line = f"{who} answered {response.status_code}: {answer.get('detail')}"
-    for each in answer.get("errors", ()):
-        line += f"; {each['field']}: {each['message']}"
+    errors = answer.get("errors")
+    for each in errors if isinstance(errors, list) else ():
+        if isinstance(each, dict):
+            line += f"; {each.get('field')}: {each.get('message')}"
     if response.status_code == httpx.codes.UNAUTHORIZED:
         line += "; set SERIESGATE_TOKEN or gateway.server_token"
     raise fail(line)

@@ -12,8 +12,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from seriesgate.cli.json_answer import json_object
 from seriesgate.cli.options import ConfigFile, DatabaseUrl, fail, settings_or_exit
-from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, answer_or_exit
+from seriesgate.cli.server_api import ServerApi, ServerUrl, Token, success_or_exit
 from seriesgate.server.access.tokens import Scope  # noqa: TC001 - Typer reads the annotation
 from seriesgate.startup import CannotStart
 
@@ -123,7 +124,7 @@ def _request(where: _Where, method: str, path: str, **options: Any) -> dict[str,
         return ServerApi(settings.gateway, token).request(method, path, **options)
     except CannotStart as error:
         raise fail(str(error)) from error
-    return answer_or_exit(response, "the database")
+    return success_or_exit(response, json_object(response.content), "the database")
 
 
 def _shown(time: str | None) -> str:

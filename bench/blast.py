@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 from bench.peers import AE_TITLE
 from bench.programs import BenchmarkError
 
-from seriesgate.requestor.dimse_requests import decode_response, encode_c_store_request
+from seriesgate.requestor.dimse_requests import C_STORE_RSP, decode_response, encode_c_store_request
 from seriesgate.upper_layer.codec import decode, encode
 from seriesgate.upper_layer.pdu import (
     AAssociateAc,
@@ -87,7 +87,7 @@ class PipelinedAssociation:
         for _ in range(count):
             _, body = self._receive()
             times.append(time.monotonic())
-            status = decode_response(body[6:]).status
+            status = decode_response(body[6:], C_STORE_RSP).status
             if status != 0:
                 raise BenchmarkError(f"an instance was refused with status {status:04X}")
             free_places.release()

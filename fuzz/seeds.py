@@ -11,6 +11,7 @@ from tests.data_sets import (
     mr_data_set,
     mr_instance,
 )
+from tests.integration.scps import command_set
 from tests.unit.upper_layer import wire
 
 _ECHO = wire.p_data(wire.pdv(1, wire.COMMAND | wire.LAST, wire.c_echo_rq()))
@@ -54,6 +55,11 @@ SEEDS: dict[str, list[bytes]] = {
                 ("\\ISO 2022 IR 87", "Yamada^Tarou=\u5c71\u7530^\u592a\u90ce"),
             ]
         ),
+    ],
+    "response": [
+        command_set(),
+        command_set(1, 0xA700, 0x8001, (0x0902, b"no room "), (0x1000, b"1.2.3\0")),
+        command_set(1, 0xB007, 0x8001, (0x0902, b"\xff\x1b[31m\0\n")),
     ],
     "answer": [
         _answer(204),

@@ -24,6 +24,8 @@ from seriesgate.adapters.server_answer import ServerAnswer
 from seriesgate.adapters.spool.part10 import FileMeta, encode_head
 from seriesgate.gateway.heartbeat import HeartbeatFailed, HeartbeatUnknown
 from seriesgate.gateway.ports import HeaderUnreadable, SeriesUnreadable, SpoolUnavailable
+from seriesgate.requestor.dimse_requests import C_STORE_RSP, decode_response
+from seriesgate.requestor.send_summary import SendTally
 from seriesgate.series.report import fitting_report
 from seriesgate.upper_layer.acceptor import AcceptorConnection
 from seriesgate.upper_layer.codec import decode, encode
@@ -157,6 +159,20 @@ def answer(data: bytes) -> None:
         raise AssertionError("nobody can wait so long")
 
 
+def response(data: bytes) -> None:
+    """Read what a peer answers to a C-STORE; what is told of it is one line."""
+    try:
+        given = decode_response(data, C_STORE_RSP)
+    except ValueError:
+        return
+    tally = SendTally()
+    tally.answered("1.dcm", given.status, len(data), given.comment)
+    summary = tally.summary(unsent=0, seconds=1.0, interrupted=False)
+    for outcome in (*summary.warnings, *summary.refused):
+        if not outcome.comment.isprintable():
+            raise AssertionError("a comment is not one line")
+
+
 class _Answering:
     """A publisher to which a server has given this answer."""
 
@@ -224,4 +240,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "header": header,
     "description": description,
     "answer": answer,
+    "response": response,
 }

@@ -42,6 +42,9 @@ class EncodedInstance:
     sop_instance_uid: str
     data_set: bytes
 
+    def __str__(self) -> str:
+        return f"{self.sop_instance_uid}.dcm"
+
     def open(self) -> BinaryIO:
         return BytesIO(self.data_set)
 
@@ -272,15 +275,23 @@ def receive_message(connection: socket.socket) -> tuple[bytes, bytes, list[int]]
 
 
 def response(
-    message_id: int = 1, status: int = 0, *, command_field: int = 0x8001, context_id: int = 1
+    message_id: int = 1,
+    status: int = 0,
+    *texts: tuple[int, bytes],
+    command_field: int = 0x8001,
+    context_id: int = 1,
 ) -> bytes:
-    """Return the P-DATA-TF of a C-STORE-RSP."""
-    return p_data(command_set(message_id, status, command_field), context_id=context_id)
+    """Return the P-DATA-TF of a C-STORE-RSP, with more elements at its end."""
+    commands = command_set(message_id, status, command_field, *texts)
+    return p_data(commands, context_id=context_id)
 
 
-def command_set(message_id: int = 1, status: int = 0, command_field: int = 0x8001) -> bytes:
+def command_set(
+    message_id: int = 1, status: int = 0, command_field: int = 0x8001, *texts: tuple[int, bytes]
+) -> bytes:
     elements = ((0x0100, command_field), (0x0120, message_id), (0x0800, 0x0101), (0x0900, status))
     body = b"".join(struct.pack("<HHIH", 0, element, 2, value) for element, value in elements)
+    body += b"".join(struct.pack("<HHI", 0, each, len(text)) + text for each, text in texts)
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 

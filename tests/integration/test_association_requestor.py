@@ -71,7 +71,7 @@ def test_no_pdu_is_longer_than_the_peer_takes_and_no_byte_is_lost(max_pdu, pixel
 
     with scripted_scp(script) as destination:
         association = _open(destination)
-        assert association.store(instance) == (0, len(instance.data_set))
+        assert association.store(instance) == (0, len(instance.data_set), "")
         association.release()
     [(_, data_set, lengths)] = seen
     assert data_set == instance.data_set
@@ -90,7 +90,7 @@ def test_a_data_set_of_any_length_arrives(length):
         connection.sendall(response())
 
     with scripted_scp(script) as destination:
-        assert _store_and_abort(destination, instance) == (0, length)
+        assert _store_and_abort(destination, instance) == (0, length, "")
     assert seen[0][1] == instance.data_set
 
 
@@ -166,8 +166,14 @@ def test_a_response_in_many_fragments_and_segments_is_understood():
         (response(2), "it answers another message"),
         (response(command_field=0x0001), "no response"),
         (response(command_field=0x8020), "no response"),
+        (response(command_field=0x8030), "no response"),
+        (response(1, 0, (0x1000, b"1.2\0")), "it answers for another instance"),
+        (response(1, 0, (0x1000, b"1.1.1\0")), "it answers for another instance"),
+        (p_data(command_set() + b"\0"), "the command set is damaged"),
+        (pdu(4, response()[6:] + response(2)[6:]), "it goes on behind its end"),
         (p_data(b"\x01" * 50), "the command set is damaged"),
-        (p_data(command_set()[:-4]), "the response has no \\(0000,0900\\)"),
+        (p_data(command_set()[:-4]), "the command set is damaged"),
+        (p_data(command_set()[:-10]), "the response has no \\(0000,0900\\)"),
         (p_data(b"abc", control=0), "it has a data set"),
         (p_data(bytes(16000), control=1) * 5, "its command set is too long"),
         (pdu(4, b"\0\0"), "it ends inside a PDV"),
@@ -195,9 +201,22 @@ def test_a_wrong_response_aborts_the_association(answer, complaint):
     assert [pdu[0] for pdu in aborted if pdu] in ([7], [])
 
 
+@pytest.mark.parametrize("uid", [b"1.1\0", b"1.1 ", b"1.1", b""])
+def test_response_may_repeat_the_instance(uid):
+    def script(connection):
+        accept(connection)
+        receive_message(connection)
+        connection.sendall(response(1, 0xA700, (0x0902, b"no room "), (0x1000, uid)))
+
+    with scripted_scp(script) as destination:
+        answer = _store_and_abort(destination, mr("1.1"))
+    assert (answer.status, answer.comment) == (0xA700, "no room")
+
+
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
+        (b"<!doctype html><html></html>", "does not speak DICOM"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak DICOM"),
         (b"\x00" * 10, "does not speak DICOM"),
         (b"\x04\x00\xff\xff\xff\xff", "announced a PDU of 4294967295 bytes"),

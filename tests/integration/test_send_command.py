@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.data_sets import EXPLICIT_LE, IMPLICIT_LE, MR_IMAGE_STORAGE, mr_instance, write_file
 from tests.e2e.processes import free_port
-from tests.integration.scps import pynetdicom_scp, receive_pdu, scripted_scp
+from tests.integration.scps import (
+    accept,
+    pynetdicom_scp,
+    receive_message,
+    receive_pdu,
+    release,
+    response,
+    scripted_scp,
+)
 from typer.testing import CliRunner
 
 from seriesgate.cli import app
@@ -89,12 +97,32 @@ def test_json_says_the_same(folder):
     context = "MR Image Storage, Implicit VR Little Endian: transfer syntax not supported"
     assert report == {
         "sent": 2,
-        "warnings": [{"status": "B007", "meaning": mismatch, "count": 1}],
-        "refused": [
-            {"status": None, "meaning": context, "count": 1},
-            {"status": "A700", "meaning": "Refused: Out of Resources", "count": 1},
+        "warnings": [
+            {
+                "status": "B007",
+                "meaning": mismatch,
+                "comment": "",
+                "count": 1,
+                "instances": [str(folder / "1.dcm")],
+            }
         ],
-        "failed": [{"reason": line, "count": 1}],
+        "refused": [
+            {
+                "status": None,
+                "meaning": context,
+                "comment": "",
+                "count": 1,
+                "instances": [str(folder / "4.dcm")],
+            },
+            {
+                "status": "A700",
+                "meaning": "Refused: Out of Resources",
+                "comment": "",
+                "count": 1,
+                "instances": [str(folder / "below" / "2.dcm")],
+            },
+        ],
+        "failed": [{"reason": line, "count": 1, "instances": []}],
         "skipped": 2,
         "unsent": 0,
         "interrupted": False,
@@ -113,9 +141,36 @@ def test_lines_say_what_was_not_stored_and_why(folder):
     assert (run.returncode, run.stderr) == (1, "")
     assert run.stdout.splitlines()[1:] == [
         "warning  1 of them with B007 Data Set Does Not Match SOP Class",
+        f"         {folder / '1.dcm'}",
         "refused  2 with A700 Refused: Out of Resources",
+        f"         {folder / 'below' / '2.dcm'}",
+        f"         {folder / 'below' / '3'}",
         "skipped  1: not DICOM",
     ]
+
+
+def test_what_the_peer_says_of_a_refusal_is_shown_with_its_instances(folder):
+    def refuse(connection):
+        accept(connection)
+        for number in range(1, 8):
+            receive_message(connection)
+            connection.sendall(response(number, 0xC000, (0x0902, b"no Study Instance UID")))
+        release(connection)
+
+    for number in range(7):
+        write_file(folder / f"odd-{number}", mr_instance(f"1.9.{number}"))
+    with scripted_scp(refuse, refuse) as destination:
+        files = sorted(folder.glob("odd-*"))
+        lines = _call("send", *files, "--to", destination.address).stdout.splitlines()[1:]
+        report = json.loads(_call("send", *files, "--to", destination.address, "--json").stdout)
+    assert lines == [
+        'refused  7 with C000 Cannot Understand: "no Study Instance UID"',
+        *(f"         {file}" for file in files[:5]),
+        "         and 2 more",
+    ]
+    [refused] = report["refused"]
+    assert refused["comment"] == "no Study Instance UID"
+    assert refused["instances"] == [str(file) for file in files[:5]]
 
 
 def test_a_file_that_cannot_be_read_alone_is_a_failure(folder):

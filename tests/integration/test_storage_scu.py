@@ -159,10 +159,12 @@ def test_statuses_are_counted_with_their_meaning():
         summary = send(map(mr, statuses), destination, on_progress=sizes.append)
     size = len(mr("1.1").data_set)
     assert (summary.sent, summary.size) == (2, 2 * size)
-    assert summary.warnings == (Outcome(0xB007, "Data Set Does Not Match SOP Class", 1),)
+    assert summary.warnings == (
+        Outcome(0xB007, "Data Set Does Not Match SOP Class", 1, "", ("1.2.dcm",)),
+    )
     assert summary.refused == (
-        Outcome(0xA700, "Refused: Out of Resources", 2),
-        Outcome(0xC001, "Cannot Understand", 1),
+        Outcome(0xA700, "Refused: Out of Resources", 2, "", ("1.3.dcm", "1.4.dcm")),
+        Outcome(0xC001, "Cannot Understand", 1, "", ("1.5.dcm",)),
     )
     assert (summary.failed, summary.unsent) == ((), 0)
     assert sorted(sizes) == [0, 0, 0, size, size]
@@ -175,7 +177,7 @@ def test_a_refused_context_costs_only_its_instances():
         summary = send([mr("1.1"), mr("1.2", IMPLICIT_LE), mr("1.3")], destination)
     assert summary.sent == 2
     reason = "MR Image Storage, Implicit VR Little Endian: transfer syntax not supported"
-    assert summary.refused == (Outcome(None, reason, 1),)
+    assert summary.refused == (Outcome(None, reason, 1, "", ("1.2.dcm",)),)
     assert set(received.data_sets) == {"1.1", "1.3"}
 
 
@@ -183,7 +185,7 @@ def test_a_peer_that_takes_none_of_the_contexts_refuses_all():
     with pynetdicom_scp() as (destination, _):
         summary = send([mr("1.1"), mr("1.2")], destination)
     reason = "MR Image Storage, Explicit VR Little Endian: SOP class not supported"
-    assert summary.refused == (Outcome(None, reason, 2),)
+    assert summary.refused == (Outcome(None, reason, 2, "", ("1.1.dcm", "1.2.dcm")),)
 
 
 def test_more_than_128_contexts_go_over_several_associations_in_turn():

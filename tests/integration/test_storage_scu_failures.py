@@ -196,3 +196,42 @@ def test_ctrl_c_finishes_the_message_under_way_and_counts_the_rest_as_unsent():
     assert 2 <= summary.sent == len(received.data_sets) < 500
     assert summary.unsent == 500 - summary.sent
     assert not summary.is_complete
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        (response(7), "sent a wrong response: it answers another message"),
+        (response(1, 0, (0x1000, b"1.9\0")), "sent a wrong response: it answers for another"),
+        (response(command_field=0x8030), "sent a wrong response: the message is no response"),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html></html>", "does not speak DICOM"),
+    ],
+)
+def test_nothing_but_the_response_to_an_instance_counts_for_it(answer, complaint):
+    def script(connection):
+        accept(connection)
+        receive_message(connection)
+        connection.sendall(answer)
+
+    with scripted_scp(script, script, script) as destination:
+        summary = send([mr("1.1")], destination, reconnect_delays=AT_ONCE)
+    assert summary.sent == 0
+    [failure] = summary.failed
+    assert complaint in failure.meaning
+    assert failure.instances == ("1.1.dcm",)
+    assert "\n" not in failure.meaning
+
+
+def test_what_a_peer_says_of_a_refusal_is_kept_with_the_instance():
+    def refuse(connection):
+        accept(connection)
+        for number in (1, 2):
+            receive_message(connection)
+            connection.sendall(response(number, 0xC000, (0x0902, b"no \x1b[31mroom\n")))
+        release(connection)
+
+    with scripted_scp(refuse) as destination:
+        summary = send([mr("1.1"), mr("1.2")], destination)
+    [refusal] = summary.refused
+    assert (refusal.count, refusal.comment) == (2, "no \ufffd[31mroom\ufffd")
+    assert refusal.instances == ("1.1.dcm", "1.2.dcm")

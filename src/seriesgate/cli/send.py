@@ -44,6 +44,8 @@ def send(
 ) -> None:
     """Send DICOM files as a modality would, byte for byte, each in its own transfer syntax.
 
+    Of what was not stored, the first instances are named, and what the peer says of them.
+
     Exit code 0 when everything was stored, 1 when something was not or there was nothing to send.
 
     Example: seriesgate send /data/mr --to pacs.example:104 --called-ae PACS --associations 4

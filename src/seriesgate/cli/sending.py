@@ -125,8 +125,15 @@ def _report(summary: SendSummary, found: DicomFiles) -> dict[str, Any]:
         "warnings": [_status(outcome) for outcome in summary.warnings],
         "refused": [_status(outcome) for outcome in summary.refused],
         "failed": [
-            *({"reason": outcome.meaning, "count": outcome.count} for outcome in summary.failed),
-            *({"reason": line, "count": 1} for line in found.unusable),
+            *(
+                {
+                    "reason": outcome.meaning,
+                    "count": outcome.count,
+                    "instances": list(outcome.instances),
+                }
+                for outcome in summary.failed
+            ),
+            *({"reason": line, "count": 1, "instances": []} for line in found.unusable),
         ],
         "skipped": found.skipped,
         "unsent": summary.unsent,
@@ -136,7 +143,13 @@ def _report(summary: SendSummary, found: DicomFiles) -> dict[str, Any]:
 
 def _status(outcome: Outcome) -> dict[str, Any]:
     status = None if outcome.status is None else f"{outcome.status:04X}"
-    return {"status": status, "meaning": outcome.meaning, "count": outcome.count}
+    return {
+        "status": status,
+        "meaning": outcome.meaning,
+        "comment": outcome.comment,
+        "count": outcome.count,
+        "instances": list(outcome.instances),
+    }
 
 
 def _lines(summary: SendSummary, found: DicomFiles) -> Iterator[str]:
@@ -146,15 +159,32 @@ def _lines(summary: SendSummary, found: DicomFiles) -> Iterator[str]:
         f"{summary.instances_per_second:.0f} instances/s"
     )
     for outcome in summary.warnings:
-        yield f"warning  {outcome.count} of them with {outcome.status:04X} {outcome.meaning}"
+        yield f"warning  {outcome.count} of them with {_said(outcome)}"
+        yield from _named(outcome)
     for outcome in summary.refused:
-        status = "" if outcome.status is None else f"{outcome.status:04X} "
-        yield f"refused  {outcome.count} with {status}{outcome.meaning}"
+        yield f"refused  {outcome.count} with {_said(outcome)}"
+        yield from _named(outcome)
     for outcome in summary.failed:
         yield f"failed   {outcome.count}: {outcome.meaning}"
+        yield from _named(outcome)
     if found.unusable:
         yield f"failed   {len(found.unusable)}: cannot be read or sent, see above"
     if found.skipped:
         yield f"skipped  {found.skipped}: not DICOM"
     if summary.unsent:
         yield f"unsent   {summary.unsent}: interrupted"
+
+
+def _said(outcome: Outcome) -> str:
+    """Return the status, its meaning, and what the peer says of it in quotes."""
+    status = "" if outcome.status is None else f"{outcome.status:04X} "
+    comment = f': "{outcome.comment}"' if outcome.comment else ""
+    return f"{status}{outcome.meaning}{comment}"
+
+
+def _named(outcome: Outcome) -> Iterator[str]:
+    """Yield a line for each instance that is named, and one for all others."""
+    for name in outcome.instances:
+        yield f"         {name}"
+    if outcome.instances and (others := outcome.count - len(outcome.instances)):
+        yield f"         and {others} more"

@@ -26,6 +26,9 @@ from seriesgate.requestor.association_negotiation import (
     encode_request,
 )
 from seriesgate.requestor.dimse_requests import (
+    C_ECHO_RSP,
+    C_STORE_RSP,
+    Response,
     decode_response,
     encode_c_echo_request,
     encode_c_store_request,
@@ -64,10 +67,11 @@ _RELEASE_TIMEOUT = 5.0
 
 
 class Stored(NamedTuple):
-    """The answer to one C-STORE: its status, and how many bytes of data set were sent."""
+    """The answer to one C-STORE: its status, how many bytes of data set were sent, its comment."""
 
     status: int
     size: int
+    comment: str
 
 
 class AssociationRequestor:
@@ -110,8 +114,9 @@ class AssociationRequestor:
     def store(self, instance: OutgoingInstance) -> Stored:
         """Send one instance, byte for byte, over the context it needs, which was accepted.
 
-        Raises AssociationError when no answer came, and InstanceUnreadableError; when that happens
-        in the middle of the message, the association is aborted.
+        Raises AssociationError when no answer came, or one to something else, and
+        InstanceUnreadableError; when that happens in the middle of the message, the association is
+        aborted.
         """
         context_id = self._negotiated.context_ids[instance.context]
         command = encode_c_store_request(
@@ -123,14 +128,17 @@ class AssociationRequestor:
             raise _unreadable(error) from error
         with data_set:
             size = self._send(context_id, command, data_set)
-        return Stored(self._receive_status(), size)
+        response = self._receive_response(C_STORE_RSP)
+        if response.sop_instance_uid not in ("", instance.sop_instance_uid):
+            raise self._wrong_response("it answers for another instance")
+        return Stored(response.status, size, response.comment)
 
     def echo(self) -> int:
         """Send a C-ECHO and return its status. Raises AssociationError."""
         context_id = self._negotiated.context_ids[VERIFICATION]
         command = encode_c_echo_request(self._next_message_id(), VERIFICATION.sop_class_uid)
         self._stream.send(b"".join(self._command_pdus(context_id, command)))
-        return self._receive_status()
+        return self._receive_response(C_ECHO_RSP).status
 
     def release(self) -> None:
         """Release the association (PS3.8 7.2). What was stored stays so if the peer is silent."""
@@ -210,14 +218,15 @@ class AssociationRequestor:
             for position in range(0, len(command), step)
         ]
 
-    def _receive_status(self) -> int:
+    def _receive_response(self, command_field: int) -> Response:
+        """Return the response to the message that was sent last, and to no other."""
         try:
-            response = decode_response(self._receive_command_set())
+            response = decode_response(self._receive_command_set(), command_field)
         except ValueError as error:
             raise self._wrong_response(str(error)) from error
         if response.message_id != self._message_id:
             raise self._wrong_response("it answers another message")
-        return response.status
+        return response
 
     def _receive_command_set(self) -> bytes:
         deadline = self._deadline()
@@ -254,6 +263,8 @@ def _command_fragments(pdu: bytes) -> tuple[bytes, bool]:
     is_complete = False
     position = _PDU_HEADER_LENGTH
     while position < len(pdu):
+        if is_complete:
+            raise ValueError("it goes on behind its end")
         if position + _PDV_HEADER.size > len(pdu):
             raise ValueError("it ends inside a PDV")
         length, _, control = _PDV_HEADER.unpack_from(pdu, position)
@@ -263,7 +274,7 @@ def _command_fragments(pdu: bytes) -> tuple[bytes, bool]:
         if not control & _COMMAND:
             raise ValueError("it has a data set")
         fragments += pdu[position + _PDV_HEADER.size : end]
-        is_complete = is_complete or bool(control & _LAST)
+        is_complete = bool(control & _LAST)
         position = end
     return fragments, is_complete
 

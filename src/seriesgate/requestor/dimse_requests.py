@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 _C_STORE_RQ = 0x0001
 _C_ECHO_RQ = 0x0030
-_RESPONSE = 0x8000
+C_STORE_RSP = 0x8001
+C_ECHO_RSP = 0x8030
 _MEDIUM_PRIORITY = 0x0000
 _DATA_SET = 0x0001
 _NO_DATA_SET = 0x0101
@@ -22,18 +23,27 @@ _MESSAGE_ID_BEING_RESPONDED_TO = 0x0120
 _PRIORITY = 0x0700
 _COMMAND_DATA_SET_TYPE = 0x0800
 _STATUS = 0x0900
+_ERROR_COMMENT = 0x0902
 _AFFECTED_SOP_INSTANCE_UID = 0x1000
 
 _ELEMENT = struct.Struct("<HHI")
 _US_LENGTH = 2
+# An Error Comment has 64 characters (PS3.7 C.1.2); of more, in bytes, nobody reads the end.
+_MAX_COMMENT = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What matters of a C-STORE-RSP or C-ECHO-RSP."""
+    """What matters of a C-STORE-RSP or C-ECHO-RSP.
+
+    `sop_instance_uid` is empty where the peer did not repeat it; `comment` is its Error Comment, as
+    it came, and empty without one.
+    """
 
     message_id: int
     status: int
+    sop_instance_uid: str
+    comment: str
 
 
 def encode_c_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
@@ -58,8 +68,11 @@ def encode_c_echo_request(message_id: int, sop_class_uid: str) -> bytes:
     )
 
 
-def decode_response(command_set: bytes) -> Response:
-    """Return what a C-STORE-RSP or C-ECHO-RSP says. Raises ValueError when it is neither."""
+def decode_response(command_set: bytes, command_field: int) -> Response:
+    """Return what a response says (PS3.7 9.3.1.2, 9.3.5.2).
+
+    Raises ValueError when it is none of `command_field`: C_STORE_RSP or C_ECHO_RSP.
+    """
     values: dict[int, bytes] = {}
     position = 0
     while position + _ELEMENT.size <= len(command_set):
@@ -69,10 +82,15 @@ def decode_response(command_set: bytes) -> Response:
             raise ValueError("the command set is damaged")
         values.setdefault(element, command_set[position : position + length])
         position += length
-    if _number(values, _COMMAND_FIELD) not in {_C_STORE_RQ | _RESPONSE, _C_ECHO_RQ | _RESPONSE}:
+    if position < len(command_set):
+        raise ValueError("the command set is damaged")
+    if _number(values, _COMMAND_FIELD) != command_field:
         raise ValueError("the message is no response to what was asked")
     return Response(
-        message_id=_number(values, _MESSAGE_ID_BEING_RESPONDED_TO), status=_number(values, _STATUS)
+        message_id=_number(values, _MESSAGE_ID_BEING_RESPONDED_TO),
+        status=_number(values, _STATUS),
+        sop_instance_uid=_text(values, _AFFECTED_SOP_INSTANCE_UID),
+        comment=_text(values, _ERROR_COMMENT),
     )
 
 
@@ -90,6 +108,10 @@ def _uid(text: str) -> bytes:
 
 def _us(number: int) -> bytes:
     return number.to_bytes(_US_LENGTH, "little")
+
+
+def _text(values: dict[int, bytes], element: int) -> str:
+    return values.get(element, b"")[:_MAX_COMMENT].strip(b" \0").decode("utf-8", "replace")
 
 
 def _number(values: dict[int, bytes], element: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,13 +21,58 @@ if TYPE_CHECKING:
     from seriesgate.requestor.outgoing_instance import StorageContext
 
 
+# Of each kind of outcome so many instances are named; so many comments are told apart.
+_MOST_NAMED = 5
+_MOST_COMMENTS = 100
+_LONGEST_COMMENT = 128
+_LONGEST_NAME = 256
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many instances ended in the same way: with a C-STORE status, or (None) without one."""
+    """How many instances ended in the same way: with a C-STORE status, or (None) without one.
+
+    `comment` is what the peer says of it (Error Comment, PS3.7 C.1.2); `instances` names the first
+    of them.
+    """
 
     status: int | None
     meaning: str
     count: int
+    comment: str = ""
+    instances: tuple[str, ...] = ()
+
+
+class _Outcomes:
+    """Counts what ended in the same way. Bounded, whatever a peer says."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[int | None, str, str]] = Counter()
+        self._instances: defaultdict[tuple[int | None, str, str], list[str]] = defaultdict(list)
+
+    def add(
+        self,
+        status: int | None,
+        meaning: str,
+        comment: str = "",
+        instance: str = "",
+        count: int = 1,
+    ) -> None:
+        key = status, meaning, _shown(comment, _LONGEST_COMMENT)
+        if key not in self._counts and len(self._counts) >= _MOST_COMMENTS:
+            key = status, meaning, ""
+        self._counts[key] += count
+        if instance and len(self._instances[key]) < _MOST_NAMED:
+            self._instances[key].append(_shown(instance, _LONGEST_NAME))
+
+    def __call__(self) -> tuple[Outcome, ...]:
+        """Return them, the most frequent first."""
+        return tuple(
+            Outcome(
+                status, meaning, count, comment, tuple(self._instances[status, meaning, comment])
+            )
+            for (status, meaning, comment), count in self._counts.most_common()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +115,11 @@ class SendTally:
         self._on_progress = on_progress
         self._sent = 0
         self._size = 0
-        self._warnings: Counter[tuple[int | None, str]] = Counter()
-        self._refused: Counter[tuple[int | None, str]] = Counter()
-        self._failed: Counter[tuple[int | None, str]] = Counter()
+        self._warnings = _Outcomes()
+        self._refused = _Outcomes()
+        self._failed = _Outcomes()
 
-    def answered(self, status: int, size: int) -> None:
+    def answered(self, instance: str, status: int, size: int, comment: str = "") -> None:
         """Count one instance that the peer answered for (PS3.4 Table B.2-1, PS3.7 Annex C)."""
         category = code_to_category(status)
         is_stored = category in {STATUS_SUCCESS, STATUS_WARNING}
@@ -83,22 +128,23 @@ class SendTally:
                 self._sent += 1
                 self._size += size
             if category == STATUS_WARNING:
-                self._warnings[status, _meaning(status)] += 1
+                self._warnings.add(status, _meaning(status), comment, instance)
             elif not is_stored:
-                self._refused[status, _meaning(status)] += 1
+                self._refused.add(status, _meaning(status), comment, instance)
             self._settled(size if is_stored else 0)
 
-    def context_refused(self, context: StorageContext, reason: str) -> None:
+    def context_refused(self, instance: str, context: StorageContext, reason: str) -> None:
         """Count one instance whose presentation context the peer did not accept."""
         sop_class, transfer_syntax = (UID(uid).name for uid in context)
         with self._lock:
-            self._refused[None, f"{sop_class}, {transfer_syntax}: {reason}"] += 1
+            meaning = f"{sop_class}, {transfer_syntax}: {reason}"
+            self._refused.add(None, meaning, instance=instance)
             self._settled(0)
 
-    def failed(self, reason: str, count: int = 1) -> None:
-        """Count instances for which no answer came."""
+    def failed(self, reason: str, count: int = 1, instance: str = "") -> None:
+        """Count instances for which no answer came; `instance` names one that `reason` does not."""
         with self._lock:
-            self._failed[None, reason] += count
+            self._failed.add(None, reason, instance=instance, count=count)
             for _ in range(count):
                 self._settled(0)
 
@@ -108,9 +154,9 @@ class SendTally:
             return SendSummary(
                 sent=self._sent,
                 size=self._size,
-                warnings=_outcomes(self._warnings),
-                refused=_outcomes(self._refused),
-                failed=_outcomes(self._failed),
+                warnings=self._warnings(),
+                refused=self._refused(),
+                failed=self._failed(),
                 unsent=unsent,
                 seconds=seconds,
                 interrupted=interrupted,
@@ -126,7 +172,7 @@ def _meaning(status: int) -> str:
     return meaning
 
 
-def _outcomes(counts: Counter[tuple[int | None, str]]) -> tuple[Outcome, ...]:
-    return tuple(
-        Outcome(status, meaning, count) for (status, meaning), count in counts.most_common()
-    )
+def _shown(text: str, longest: int) -> str:
+    """Return a text that can be shown on one line, whoever wrote it."""
+    line = "".join(letter if letter.isprintable() else "\ufffd" for letter in text[: longest + 1])
+    return line if len(line) <= longest else line[:longest] + "…"

@@ -186,7 +186,7 @@ class _Run:
     ) -> None:
         instance = pending.instance
         if reason := association.refusal(instance.context):
-            self.tally.context_refused(instance.context, reason)
+            self.tally.context_refused(str(instance), instance.context, reason)
             return
         try:
             answer = association.store(instance)
@@ -197,9 +197,9 @@ class _Run:
             if pending.breaks < _MAX_BREAKS:
                 queue.appendleft(pending)
             else:
-                self.tally.failed(str(error))
+                self.tally.failed(str(error), instance=str(instance))
         else:
-            self.tally.answered(answer.status, answer.size)
+            self.tally.answered(str(instance), answer.status, answer.size, answer.comment)
 
 
 def _by_contexts(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from pynetdicom.dimse_primitives import C_ECHO, C_STORE
 from pynetdicom.dsutils import encode
 from tests.data_sets import MR_IMAGE_STORAGE
 
+from seriesgate.requestor.dimse_requests import C_STORE_RSP as C_STORE_RSP_FIELD
 from seriesgate.requestor.dimse_requests import (
+    Response,
     decode_response,
     encode_c_echo_request,
     encode_c_store_request,
@@ -55,19 +58,34 @@ def test_the_group_length_counts_what_follows():
 
 
 @pytest.mark.parametrize(
-    ("message", "primitive"), [(C_STORE_RSP(), C_STORE()), (C_ECHO_RSP(), C_ECHO())]
+    ("message", "primitive", "command_field"),
+    [(C_STORE_RSP(), C_STORE(), 0x8001), (C_ECHO_RSP(), C_ECHO(), 0x8030)],
 )
 @pytest.mark.parametrize("status", [0x0000, 0x0122])
-def test_responses_of_pynetdicom_are_understood(message, primitive, status):
+def test_responses_of_pynetdicom_are_understood(message, primitive, command_field, status):
     primitive.MessageIDBeingRespondedTo = 300
     primitive.Status = status
-    response = decode_response(_command_set(message, primitive))
-    assert (response.message_id, response.status) == (300, status)
+    command_set = _command_set(message, primitive)
+    assert decode_response(command_set, command_field) == Response(300, status, "", "")
+    with pytest.raises(ValueError, match="no response"):
+        decode_response(command_set, 0x8031 - (command_field & 0xFF))
+
+
+def test_instance_and_comment_of_a_response_of_pynetdicom_are_understood():
+    primitive: Any = C_STORE()
+    primitive.MessageIDBeingRespondedTo = 1
+    primitive.Status = 0xA700
+    primitive.ErrorComment = "the disk is full"
+    primitive.AffectedSOPInstanceUID = "1.2.3"
+    command_set = _command_set(C_STORE_RSP(), primitive)
+    assert decode_response(command_set, C_STORE_RSP_FIELD) == (
+        Response(1, 0xA700, "1.2.3", "the disk is full")
+    )
 
 
 def test_a_request_is_no_response():
     with pytest.raises(ValueError, match="no response"):
-        decode_response(encode_c_echo_request(7, VERIFICATION))
+        decode_response(encode_c_echo_request(7, VERIFICATION), C_STORE_RSP_FIELD)
 
 
 @given(st.integers(0, 200))
@@ -81,12 +99,12 @@ def test_a_response_cut_short_is_refused(length):
     status_end = whole.index(b"\x00\x00\x00\x09\x02\x00\x00\x00") + 10
     cut = whole[: min(length, status_end - 1)]
     with pytest.raises(ValueError, match=r"damaged|has no"):
-        decode_response(cut)
+        decode_response(cut, C_STORE_RSP_FIELD)
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_response_or_a_value_error(garbage):
     try:
-        decode_response(garbage)
+        decode_response(garbage, C_STORE_RSP_FIELD)
     except ValueError:
         return

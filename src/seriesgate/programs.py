@@ -14,11 +14,12 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from seriesgate.containment import Unit, contained, failure_of
 from seriesgate.json_log import configure_logging
 from seriesgate.startup import CannotStart, MustStop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from seriesgate.settings.gateway import GatewaySettings
     from seriesgate.settings.server import ServerSettings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     _OnReady: TypeAlias = Callable[[str], None]
     _Program: TypeAlias = Callable[[asyncio.Event, _OnReady], Awaitable[None]]
+
+_log = logging.getLogger(__name__)
 
 
 def gateway_program(settings: GatewaySettings, on_ready: _OnReady) -> int:
@@ -76,16 +79,28 @@ def _exit_code(run: Callable[[], int], log_format: str) -> int:
     configure_logging(log_format)
     # A line per request would say nothing new; what matters is logged where it happens.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    unit = Unit()
     try:
-        return run()
+        with contained(unit, (CannotStart, MustStop)):
+            return run()
+        reason = f"internal error: {unit.failure}"
     except (CannotStart, MustStop) as error:
-        print(f"seriesgate: {error}", file=sys.stderr)  # noqa: T201 - for the person who starts it
-        return 1
+        reason = str(error)
+    print(f"seriesgate: {reason}", file=sys.stderr)  # noqa: T201 - for the person who starts it
+    return 1
+
+
+def _log_failure(_loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
+    """Log what goes wrong in a callback, without the text of the error: it may quote data."""
+    error = context.get("exception")
+    reason = failure_of(error) if isinstance(error, BaseException) else context["message"]
+    _log.error("internal error: %s", reason)
 
 
 async def _until_told_to_stop(program: _Program, on_ready: _OnReady) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_log_failure)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     parent = multiprocessing.parent_process()
     if parent is None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 import time
-import traceback
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from seriesgate.containment import failure_of
 from seriesgate.gateway.intake import RefusalReason, Refused, Stored
 from seriesgate.gateway.ports import StoreRequest
 from seriesgate.upper_layer.dimse import StoreStatus
@@ -136,6 +136,5 @@ def printable(text: str) -> str:
 
 
 def log_internal_error(error: Exception) -> None:
-    """Log where an unexpected exception was raised. Its text may quote data and is left out."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    _log.error("internal error: %s at %s:%s", type(error).__name__, place.filename, place.lineno)
+    """Log what was raised unexpectedly, and where."""
+    _log.error("internal error: %s", failure_of(error))

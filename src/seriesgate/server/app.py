@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+import asyncio
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from seriesgate import __version__
-from seriesgate.server.background import Background
-from seriesgate.server.changes.feed import FEED, ChangeFeed
+from seriesgate.server.bulkheads import Bulkheads
+from seriesgate.server.changes import event_stream
+from seriesgate.server.changes.feed import ChangeFeed
+from seriesgate.server.http import body_limit
 from seriesgate.server.http.body_limit import BodyLimitMiddleware
 from seriesgate.server.http.cors import CorsMiddleware
 from seriesgate.server.http.exception_handlers import add_exception_handlers
@@ -35,11 +38,10 @@ from seriesgate.server.routes import metrics as metrics_routes
 from seriesgate.server.routes import tokens as tokens_routes
 from seriesgate.server.routes import webhooks as webhooks_routes
 from seriesgate.server.routes.openapi import DescribedApp
-from seriesgate.server.sql.housekeeping import HOUSEKEEPING
 from seriesgate.server.sql.opening import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import datetime
 
     from fastapi import FastAPI
@@ -73,6 +75,7 @@ _ROUTERS = (
     session.router,
     dashboard.router,
 )
+_FEED = "change feed"
 MAX_BODY_BYTES = 2**20
 BODY_TIMEOUT = 30.0
 
@@ -105,6 +108,7 @@ def create_app(
     *,
     webhooks: Sequence[WebhookDispatcher] = (),
     housekeeping: Housekeeping | None = None,
+    bulkheads: Bulkheads | None = None,
     allowed_hosts: Sequence[str] = (),
     qido_origins: Sequence[str] = (),
     log_requests: bool = False,
@@ -116,33 +120,31 @@ def create_app(
 
     `authentication` lets requests in; `tokens` is where an administrator makes what it asks for,
     `sessions` where browsers begin and end theirs, `gateway_store` where
-    heartbeats go. `metrics` counts; `webhooks` and `housekeeping` run while the app does;
+    heartbeats go. `metrics` counts; `webhooks` and `housekeeping` run while the app does,
+    and `bulkheads` contain what goes wrong in them, as in all that runs so long;
     `allowed_hosts` are as for HostNames, `qido_origins` as for CorsMiddleware; with `log_requests`
     there is a line in the log for each request. `clock` gives aware times. `max_body_bytes` and
     `body_timeout` (seconds) bound each request's body.
     """
-    background = Background(metrics.task_failed)
-    feed = ChangeFeed(store, background)
-    tasks: dict[str, Callable[[], Coroutine[None, None, None]]] = {FEED: feed.run}
-    for webhook in webhooks:
-        tasks[webhook.task] = partial(webhook.run, feed, background)
-    if housekeeping is not None:
-        tasks[HOUSEKEEPING] = partial(housekeeping.run, background)
+    bulkheads = bulkheads or Bulkheads(metrics.task_failures)
+    feed = ChangeFeed(store, bulkheads.task(_FEED))
+    bulkheads.task(event_stream.TASK)
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        for each in webhooks:
-            with background.piece(each.task):
-                await each.begin()
-        background.begin(tasks)
-        try:
-            yield
-        finally:
-            feed.close()
-            await background.end()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as at_the_end:  # each of it, whatever becomes of the others
+            at_the_end.push_async_callback(store.close)
             for each in webhooks:
-                await each.sender.close()
-            await store.close()
+                await each.begin()
+                at_the_end.push_async_callback(each.sender.close)
+            tasks = bulkheads.run(app.state.tasks)
+            try:
+                yield
+            finally:
+                feed.close()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
     app = _App(
         title="seriesgate",
@@ -169,13 +171,21 @@ def create_app(
     app.state.metrics = metrics
     app.state.log_requests = log_requests
     app.state.feed = feed
-    app.state.background = background
-    app.state.background_tasks = tasks
     app.state.streams = events.Streams()
+    app.state.bulkheads = bulkheads
+    # What runs for as long as the app does, by name.
+    app.state.tasks = {_FEED: feed.run} | {each.task: partial(each.run, feed) for each in webhooks}
+    if housekeeping is not None:
+        app.state.tasks["housekeeping"] = housekeeping.run
     app.state.webhooks = {each.sender.target.name: each for each in webhooks}
     for router in _ROUTERS:
         # Not include_router: it keeps the router, and every request is then matched twice.
         app.router.routes.extend(router.routes)
-    app.add_middleware(BodyLimitMiddleware, max_bytes=max_body_bytes, timeout=body_timeout)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=max_body_bytes,
+        timeout=body_timeout,
+        bulkhead=bulkheads.task(body_limit.TASK),
+    )
     add_exception_handlers(app)
     return app

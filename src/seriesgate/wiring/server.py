@@ -18,6 +18,7 @@ from seriesgate.server.access.authentication import Authentication
 from seriesgate.server.access.failure_limit import FailureLimit
 from seriesgate.server.access.tokens import Grant, Scope, token_digest
 from seriesgate.server.app import create_app
+from seriesgate.server.bulkheads import Bulkheads
 from seriesgate.server.changes.webhook_queue import WebhookQueue
 from seriesgate.server.changes.webhooks import WebhookDispatcher, WebhookSender, WebhookTarget
 from seriesgate.server.http.connection import HttpConnection
@@ -28,7 +29,7 @@ from seriesgate.server.sql.opening import open_store, utc_now
 from seriesgate.server.sql.sessions import SqlSessionStore
 from seriesgate.server.sql.tokens import SqlTokenStore
 from seriesgate.settings.section import is_loopback
-from seriesgate.startup import CannotStart
+from seriesgate.startup import CannotStart, MustStop
 from seriesgate.tls import server_context
 from seriesgate.webhook_secret import signing_key
 from seriesgate.wiring.uvicorn_server import BACKLOG, UvicornServer
@@ -59,7 +60,7 @@ async def run_server(
 ) -> None:
     """Run the server until `stop` is set; `on_ready` gets its URL. With a `seat`: run one worker.
 
-    Raises CannotStart.
+    Raises CannotStart, and MustStop for a worker one of whose tasks has ended.
     """
     tls = _tls(settings)
     with seat.listener if seat else bind_listener(settings.host, settings.port) as listener:
@@ -74,12 +75,26 @@ async def run_server(
         async with asyncio.TaskGroup() as group:
             serving = group.create_task(server.serve(sockets=[listener]))
             on_ready(f"{'https' if tls else 'http'}://{address_of(listener)}")
-            await asyncio.wait(
-                [serving, group.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED
-            )
+            an_end = group.create_task(_end_of_a_worker(app, seat))
+            ends = [serving, group.create_task(stop.wait()), an_end]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             app.state.feed.close()  # the streams would not end by themselves
             server.should_exit = True
             stop.set()
+            an_end.cancel()
+        if not an_end.cancelled():
+            raise MustStop(an_end.result())
+
+
+async def _end_of_a_worker(app: FastAPI, seat: WorkerSeat | None) -> str:
+    """Wait until a task of a worker has ended, and return why: its parent starts another.
+
+    Who runs the server alone sees at /readyz that a task has ended, and it serves on what it can.
+    """
+    if seat is None:
+        await asyncio.Event().wait()
+    bulkheads: Bulkheads = app.state.bulkheads
+    return await bulkheads.wait_for_an_end()
 
 
 def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None = None) -> FastAPI:
@@ -89,14 +104,16 @@ def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None
     `seat`, and is made on its event loop.
     """
     metrics = ServerMetrics(seat.metrics if seat else None)
+    bulkheads = Bulkheads(metrics.task_failures)
     store = open_store(
         settings.database_url,
         connections=settings.database_connections,
+        bulkheads=bulkheads,
         observe=metrics.transaction,
     )
     tokens = SqlTokenStore(store.database, utc_now)
     sessions = SqlSessionStore(store.database)
-    neighbours = Neighbours(seat.link) if seat else None
+    neighbours = Neighbours(seat.link, bulkheads.task("messages of workers")) if seat else None
     tell = neighbours.tell if neighbours else _tell_nobody
     failure_limit = FailureLimit(time.monotonic, tell=partial(tell, _FAILURE))
     authentication = Authentication(
@@ -123,7 +140,10 @@ def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None
         SqlGatewayStore(store.database),
         authentication,
         metrics,
-        webhooks=[_webhook(webhook, WebhookQueue(store.database)) for webhook in settings.webhooks],
+        webhooks=[
+            _webhook(webhook, WebhookQueue(store.database), bulkheads)
+            for webhook in settings.webhooks
+        ],
         housekeeping=Housekeeping(
             store.database,
             utc_now,
@@ -133,7 +153,9 @@ def server_app(settings: ServerSettings, *grants: Grant, seat: WorkerSeat | None
                 None if settings.keep_series is None else timedelta(seconds=settings.keep_series)
             ),
             deleted=metrics.deleted,
+            bulkheads=bulkheads,
         ),
+        bulkheads=bulkheads,
         qido_origins=settings.qido_origins,
         allowed_hosts=settings.allowed_hosts,
         log_requests=settings.access_log,
@@ -144,10 +166,12 @@ def _tell_nobody(_word: str, _subject: str = "") -> None:
     """Tell the other workers, where there are none."""
 
 
-def _webhook(settings: ServerWebhook, queue: WebhookQueue) -> WebhookDispatcher:
+def _webhook(
+    settings: ServerWebhook, queue: WebhookQueue, bulkheads: Bulkheads
+) -> WebhookDispatcher:
     key = signing_key(settings.secret.get_secret_value())
     sender = WebhookSender(WebhookTarget(settings.name, str(settings.url), key), utc_now)
-    return WebhookDispatcher(sender, queue, RetryPolicy(), utc_now, random.random)
+    return WebhookDispatcher(sender, queue, RetryPolicy(), utc_now, random.random, bulkheads)
 
 
 async def refuse_without_tokens(app: FastAPI, settings: ServerSettings) -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from seriesgate.child_program import ChildProgram
+from seriesgate.containment import Unit, contained
 from seriesgate.listener import address_of, bind_listener
 from seriesgate.startup import CannotStart
 from seriesgate.wiring.worker_seat import MAX_MESSAGE, WorkerSeat
@@ -150,14 +151,16 @@ class _Workers:
             if any(each in stop for each in happened):
                 return
             for number, worker in tuple(self.running.items()):
-                if worker.link in happened:
-                    self._pass_on(worker)
-                self._attend(number, worker, happened)
+                unit = Unit()
+                with contained(unit, ()):
+                    if worker.link in happened:
+                        self._pass_on(worker)
+                    self._attend(number, worker, happened)
+                if unit.failure:
+                    self._give_up(number, worker, unit.failure)
             now = self._monotonic()
-            due = [number for number, at in self._due.items() if at <= now]
-            for number in due:
-                del self._due[number]
-            self.start(due)
+            for number in [number for number, at in self._due.items() if at <= now]:
+                self._start_again(number)
 
     def stop(self) -> None:
         for worker in self.running.values():
@@ -169,12 +172,9 @@ class _Workers:
         """Say what has become of a worker, and when there is to be another in its place."""
         process = worker.program.process
         if not process.is_alive():
-            code = worker.stop()
             del self.running[number]
-            now = self._monotonic()
-            pause = seconds_to_wait(now - self._began[number], self._short_lives[number])
-            self._short_lives[number] = self._short_lives[number] + 1 if pause else 0
-            self._due[number] = now + pause
+            pause = self._plan_a_start(number)
+            code = worker.stop()
             soon = f" in {pause:.0f} s" if pause else ""
             _log.error(
                 "worker %d (process %d) %s; it is started again%s",
@@ -183,6 +183,36 @@ class _Workers:
         elif worker.program.ready in happened and worker.program.wait_until_ready() is not None:
             worker.is_up = True
             _log.info("worker %d is there again (process %d)", number, process.pid)
+
+    def _plan_a_start(self, number: int) -> float:
+        """Note when a worker is to be started again; return in how many seconds that is."""
+        now = self._monotonic()
+        pause = seconds_to_wait(now - self._began[number], self._short_lives[number])
+        self._short_lives[number] = self._short_lives[number] + 1 if pause else 0
+        self._due[number] = now + pause
+        return pause
+
+    def _start_again(self, number: int) -> None:
+        """Start a worker in the place of one that ended; later, if the system has no room now."""
+        del self._due[number]
+        unit = Unit()
+        with contained(unit, ()):
+            self.start([number])
+        if unit.failure:
+            pause = self._plan_a_start(number)
+            _log.error(
+                "worker %d can't be started, next attempt in %.0f s: %s",
+                *(number, pause, unit.failure),
+            )
+
+    def _give_up(self, number: int, worker: _Worker, reason: str) -> None:
+        """Have another worker in the place of one that can't be attended to."""
+        _log.error("worker %d is given up, another is started in its place: %s", number, reason)
+        if self.running.pop(number, None) is not None:
+            self._plan_a_start(number)
+        with contained(Unit(), ()):
+            worker.program.process.kill()
+            worker.stop()
 
     def _pass_on(self, teller: _Worker) -> None:
         with suppress(OSError):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from seriesgate.server.bulkheads import TaskBulkhead
+
 #: Messages are a word and an address at most.
 MAX_MESSAGE = 256
 
@@ -36,8 +38,9 @@ class Neighbours:
     what gets right by itself after a while is told in this way.
     """
 
-    def __init__(self, link: socket.socket) -> None:
+    def __init__(self, link: socket.socket, bulkhead: TaskBulkhead) -> None:
         self._link = link
+        self._bulkhead = bulkhead
         self._link.setblocking(False)
 
     def tell(self, word: str, subject: str = "") -> None:
@@ -50,6 +53,6 @@ class Neighbours:
         asyncio.get_running_loop().add_reader(self._link, self._receive, hear)
 
     def _receive(self, hear: Mapping[str, Callable[[str], object]]) -> None:
-        with suppress(OSError):
+        with suppress(OSError), self._bulkhead.unit(expected=(OSError,)):
             word, _, subject = self._link.recv(MAX_MESSAGE).decode().partition(" ")
             hear[word](subject)

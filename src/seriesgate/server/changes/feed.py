@@ -13,16 +13,14 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from seriesgate.server.background import Background
-from seriesgate.server.registry.store import Deletion, StoreUnavailable
+from seriesgate.server.bulkheads import Bulkheads
+from seriesgate.server.registry.store import Deletion, StoreUnavailable, UnreadableChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from seriesgate.server.registry.store import AnyChange, SeriesStore
-
-#: What the task is called.
-FEED = "the feed of changes"
+    from seriesgate.server.bulkheads import TaskBulkhead
+    from seriesgate.server.registry.store import FoundChange, SeriesStore
 
 _BATCH = 100
 _REMEMBERED = 1000
@@ -31,21 +29,22 @@ _REMEMBERED = 1000
 class ChangeFeed:
     """Follows the changes of `store`, while `run` runs. All methods belong to one event loop.
 
-    `poll_interval` is how long a change of another server goes unnoticed at most, in seconds. A
-    change that cannot be read is passed over, by `background`.
+    `poll_interval` is how long a change of another server goes unnoticed at most, in seconds.
+    A look at the changes that fails is contained by `bulkhead`; the next one is soon.
     """
 
     def __init__(
         self,
         store: SeriesStore,
-        background: Background | None = None,
+        bulkhead: TaskBulkhead | None = None,
         *,
         poll_interval: float = 0.5,
     ) -> None:
         self._store = store
-        self._background = background or Background()
         self._poll_interval = poll_interval
-        self._recent: deque[AnyChange] = deque(maxlen=_REMEMBERED)
+        self._bulkhead = bulkhead or Bulkheads().task("change feed")
+        self._recent: deque[FoundChange] = deque(maxlen=_REMEMBERED)
+        self._position: int | None = None
         self._followers = 0
         self._followed = asyncio.Event()
         self._written = asyncio.Event()
@@ -73,43 +72,31 @@ class ChangeFeed:
 
     async def run(self) -> None:
         """Look for changes until cancelled. While the database can't be read there are none."""
-        position: int | None = None
         while True:
             if not self._followers:
                 # What is written until the next one follows is not remembered here.
-                position = None
+                self._position = None
                 self._recent.clear()
                 self._followed.clear()
                 await self._followed.wait()
             self._written.clear()
-            with self._background.piece(FEED) as unit, suppress(StoreUnavailable):
-                # Of a store that is unavailable the log has a word already; the next look is soon.
-                if position is None:
-                    position = await self._store.latest_change()
+            with suppress(StoreUnavailable):  # the store says so in the log; the next look is soon
+                with self._bulkhead.unit() as look:
+                    await self._look()
+                if look.failure:  # each follower sees for itself how far it comes
                     self._tell()
-                position = await self._read_on(position, _BATCH)
-            if unit.failure and position is not None:
-                position = await self._pass_over(position)
             await _wait(self._written, self._poll_interval)
 
-    async def _read_on(self, position: int, limit: int) -> int:
-        """Tell of all changes after a position; return the position behind them."""
-        while changes := await self._store.changes(position, limit=limit):
-            position = changes[-1].sequence
-            self._remember(changes)
+    async def _look(self) -> None:
+        if self._position is None:
+            self._position = await self._store.latest_change()
             self._tell()
-        return position
+        while changes := await self._store.changes(self._position, limit=_BATCH):
+            self._remember(changes)
+            self._position = changes[-1].sequence
+            self._tell()
 
-    async def _pass_over(self, position: int) -> int:
-        """Read on one by one, behind the first change that cannot be read."""
-        with self._background.piece(FEED) as unit, suppress(StoreUnavailable):
-            while changes := await self._store.changes(position, limit=1):
-                position = changes[-1].sequence
-                self._remember(changes)
-                self._tell()
-        return position + 1 if unit.failure else position
-
-    async def after(self, sequence: int) -> Sequence[AnyChange]:
+    async def after(self, sequence: int) -> Sequence[FoundChange]:
         """Give the next changes after a number, none if there are none yet. StoreUnavailable."""
         if self._recent and self._recent[0].sequence <= sequence + 1:
             newer = (change for change in self._recent if change.sequence > sequence)
@@ -120,12 +107,12 @@ class ChangeFeed:
         """Wait for new changes, or the end of all; False when neither came in time."""
         return await _wait(self._news, timeout)
 
-    def _remember(self, changes: Sequence[AnyChange]) -> None:
+    def _remember(self, changes: Sequence[FoundChange]) -> None:
         """Remember changes, and of a series that was deleted nothing but that."""
         for change in changes:
             if isinstance(change, Deletion):
                 uid = change.series.SeriesInstanceUID
-                kept = [each for each in self._recent if each.series.SeriesInstanceUID != uid]
+                kept = [each for each in self._recent if _uid_of(each) != uid]
                 self._recent = deque(kept, maxlen=_REMEMBERED)
             self._recent.append(change)
 
@@ -134,6 +121,10 @@ class ChangeFeed:
         news.set()
         if self.closing.is_set():
             self._news.set()
+
+
+def _uid_of(change: FoundChange) -> str | None:
+    return None if isinstance(change, UnreadableChange) else change.series.SeriesInstanceUID
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:

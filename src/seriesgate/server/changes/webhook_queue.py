@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, exists, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
-from seriesgate.containment import Unit, contained
 from seriesgate.series.delivery import DeliveryState
 from seriesgate.server.sql.read import read_changes, read_latest_change
 from seriesgate.server.sql.tables import series_changes, webhook_deliveries, webhook_positions
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from seriesgate.server.registry.store import AnyChange
+    from seriesgate.server.registry.store import FoundChange
     from seriesgate.server.sql.database import SqlDatabase
 
 #: Longer than any attempt takes.
@@ -45,7 +44,7 @@ class Claim:
     """A change that this server shall deliver now. `attempt` counts from 1."""
 
     webhook: str
-    change: AnyChange
+    change: FoundChange
     attempt: int
 
 
@@ -250,21 +249,14 @@ def _claim(connection: Connection, webhook: str, now: datetime, limit: int) -> l
             .where(_COLUMNS.Webhook == webhook, _COLUMNS.Sequence.in_(numbers))
             .values(DueAt=now + _LEASE)
         )
-    claims: list[Claim] = []
-    for row in rows:
-        unit = Unit()
-        with contained(unit, (SQLAlchemyError,)):
-            changes = read_changes(connection, row.Sequence - 1, 1)
-            # Of a series that was deleted just now there is none any more, nor anything owed.
-            claims += (
-                Claim(webhook, c, row.Attempt) for c in changes if c.sequence == row.Sequence
-            )
-        if unit.failure:
-            # Of all that are due this one is a dead letter: the others go out.
-            dead = {"State": DeliveryState.DEAD.value, "Reason": f"internal error: {unit.failure}"}
-            is_row = (_COLUMNS.Webhook == webhook) & (_COLUMNS.Sequence == row.Sequence)
-            connection.execute(update(webhook_deliveries).where(is_row).values(**dead))
-    return claims
+    attempts = {row.Sequence: row.Attempt for row in rows}
+    changes = (read_changes(connection, row.Sequence - 1, 1) for row in rows)
+    # Of a series that was deleted just now there is no change any more, nor anything owed.
+    return [
+        Claim(webhook, change, attempts[change.sequence])
+        for change in chain.from_iterable(changes)
+        if change.sequence in attempts
+    ]
 
 
 def _is(claim: Claim) -> ColumnElement[bool]:

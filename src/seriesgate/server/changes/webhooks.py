@@ -18,9 +18,9 @@ from sqlalchemy.exc import IntegrityError
 
 from seriesgate.series.delivery import FailureKind, GiveUp, PublishFailure, RetryIn
 from seriesgate.series.http_answer import failure_of
-from seriesgate.server.background import Background
+from seriesgate.server.bulkheads import Bulkheads
 from seriesgate.server.changes.webhook_message import message_of, signed_headers
-from seriesgate.server.registry.store import StoreUnavailable
+from seriesgate.server.registry.store import StoreUnavailable, UnreadableChange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ TOTAL_TIMEOUT = 15.0
 _MAX_ANSWER = 64 * 1024
 _CONCURRENCY = 8
 _POLL = 0.5
+_EXPECTED = (StoreUnavailable, IntegrityError)
 
 _log = logging.getLogger(__name__)
 
@@ -121,6 +122,7 @@ class WebhookDispatcher:
         retry_policy: RetryPolicy,
         utcnow: Callable[[], datetime],
         jitter: Callable[[], float],
+        bulkheads: Bulkheads | None = None,
     ) -> None:
         self.sender = sender
         self.queue = queue
@@ -128,24 +130,19 @@ class WebhookDispatcher:
         self._utcnow = utcnow
         self._jitter = jitter
         self._settled = asyncio.Event()
-        self._background = Background()
-
-    @property
-    def task(self) -> str:
-        """What its task is called."""
-        return f"webhook {self.sender.target.name}"
+        #: The name among the server's tasks.
+        self.task = f"webhook {sender.target.name}"
+        self._bulkhead = (bulkheads or Bulkheads()).task(self.task)
 
     async def begin(self) -> None:
         """Make sure that the queue has a place for the webhook: it gets all changes from now on."""
         await self._claim(0)
 
-    async def run(self, feed: ChangeFeed, background: Background) -> None:
+    async def run(self, feed: ChangeFeed) -> None:
         """Deliver until the feed closes; then finish what is under way.
 
-        What is cut short by a cancellation is delivered again, by any server. A change with which
-        something unexpected goes wrong is a dead letter.
+        What is cut short by a cancellation is delivered again, by any server.
         """
-        self._background = background
         with feed.following():
             await self._deliver(feed)
 
@@ -155,11 +152,10 @@ class WebhookDispatcher:
             while not feed.closing.is_set():
                 self._settled.clear()
                 if free := _CONCURRENCY - len(running):
-                    with self._background.piece(self.task):
-                        for claim in await self._claim(free):
-                            task = attempts.create_task(self._attempt_contained(claim))
-                            running.add(task)
-                            task.add_done_callback(running.discard)
+                    for claim in await self._claim(free):
+                        task = attempts.create_task(self._attempt(claim))
+                        running.add(task)
+                        task.add_done_callback(running.discard)
                 await self._wait(feed)
 
     def wake(self) -> None:
@@ -167,10 +163,11 @@ class WebhookDispatcher:
         self._settled.set()
 
     async def _claim(self, limit: int) -> list[Claim]:
-        try:
-            return await self.queue.claim(self.sender.target.name, self._utcnow(), limit=limit)
-        except (StoreUnavailable, IntegrityError):
-            return []  # the store says so in the log; or another server was the first to begin
+        name = self.sender.target.name
+        # The store says so in the log; or another server was the first to begin.
+        with suppress(*_EXPECTED), self._bulkhead.unit("look at what is owed", expected=_EXPECTED):
+            return await self.queue.claim(name, self._utcnow(), limit=limit)
+        return []
 
     async def _wait(self, feed: ChangeFeed) -> None:
         tasks = [
@@ -183,39 +180,42 @@ class WebhookDispatcher:
             for task in tasks:
                 task.cancel()
 
-    async def _attempt_contained(self, claim: Claim) -> None:
-        with self._background.piece(self.task) as attempt:
-            await self._attempt(claim)
-        if attempt.failure:
-            # Where it cannot be written down either, its claim ends by itself.
-            with self._background.piece(self.task), suppress(StoreUnavailable):
-                await self.queue.bury(claim, f"internal error: {attempt.failure}")
+    async def _attempt(self, claim: Claim) -> None:
+        # Without the store its claim ends by itself, and it is delivered again.
+        with suppress(StoreUnavailable), self._bulkhead.unit("putting aside of changes"):
+            with self._bulkhead.unit_put_aside() as unit:
+                await self._deliver_one(claim)
+            if unit.failure:
+                await self._bury(claim, f"internal error: {unit.failure}")
         self._settled.set()
 
-    async def _attempt(self, claim: Claim) -> None:
+    async def _deliver_one(self, claim: Claim) -> None:
+        if isinstance(claim.change, UnreadableChange):
+            self._bulkhead.count()
+            await self._bury(claim, f"internal error: {claim.change.reason}")
+            return
         failure = await self.sender.send(message_of(claim.change))
-        try:
-            if failure is None:
-                await self.queue.finish(claim)
-            else:
-                await self._settle_failure(claim, failure)
-        except StoreUnavailable:
-            pass  # its claim ends by itself, and it is delivered again
+        if failure is None:
+            await self.queue.finish(claim)
+        else:
+            await self._settle_failure(claim, failure)
+
+    async def _bury(self, claim: Claim, reason: str) -> None:
+        await self.queue.bury(claim, reason)
+        _log.error(
+            "webhook %s, change %d is a dead letter; `seriesgate webhooks retry %s` tries "
+            "it again: %s",
+            *(claim.webhook, claim.change.sequence, claim.webhook, reason),
+        )
 
     async def _settle_failure(self, claim: Claim, failure: PublishFailure) -> None:
-        name, number = claim.webhook, claim.change.sequence
         match self._retry_policy.after_failure(claim.attempt, failure, self._jitter()):
             case RetryIn(delay):
                 due_at = self._utcnow() + timedelta(seconds=delay)
                 await self.queue.reschedule(claim, due_at, failure.reason)
                 _log.warning(
                     "webhook %s, change %d failed, attempt %d, next in %.1f s: %s",
-                    *(name, number, claim.attempt, delay, failure.reason),
+                    *(claim.webhook, claim.change.sequence, claim.attempt, delay, failure.reason),
                 )
             case GiveUp():
-                await self.queue.bury(claim, failure.reason)
-                _log.error(
-                    "webhook %s, change %d is a dead letter; `seriesgate webhooks retry %s` tries "
-                    "it again: %s",
-                    *(name, number, name, failure.reason),
-                )
+                await self._bury(claim, failure.reason)

@@ -9,6 +9,7 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from seriesgate.server.bulkheads import Bulkheads
 from seriesgate.server.http.problem import ProblemError, problem_response
 from seriesgate.server.http.upload_memory import UploadMemory, give_memory_back
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from seriesgate.server.bulkheads import TaskBulkhead
+
+
+#: The name of giving back among the server's tasks.
+TASK = "giving memory back"
 # The rest of a refused body is not worth reading, and must not be taken for the next request.
 _CLOSE = {"Connection": "close"}
 _TOO_LARGE = "the body is too large"
@@ -31,16 +37,24 @@ class BodyLimitMiddleware:
 
     A body that tells a length over the limit is refused before it is read. One that does not
     (chunked), is refused when it passes the limit, so that no more than `max_bytes` is ever kept.
-    The bodies of all requests together keep no more than `most_in_all`.
+    The bodies of all requests together keep no more than `most_in_all`; that they are given back
+    is contained by `bulkhead`.
     """
 
     def __init__(
-        self, app: ASGIApp, max_bytes: int, timeout: float, most_in_all: int = _MOST_IN_ALL
+        self,
+        app: ASGIApp,
+        max_bytes: int,
+        timeout: float,
+        most_in_all: int = _MOST_IN_ALL,
+        *,
+        bulkhead: TaskBulkhead | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._timeout = timeout
-        self._memory = UploadMemory(most_in_all, _give_back_soon)
+        self._bulkhead = bulkhead or Bulkheads().task(TASK)
+        self._memory = UploadMemory(most_in_all, self._give_back_soon)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
@@ -54,6 +68,13 @@ class BodyLimitMiddleware:
                 await self._app(scope, bounded, send)
             finally:
                 self._memory.let_go(bounded)
+
+    def _give_back_soon(self) -> None:
+        asyncio.get_running_loop().call_later(_GIVE_BACK_AFTER, self._give_back)
+
+    def _give_back(self) -> None:
+        with self._bulkhead.unit():
+            give_memory_back()
 
     def _refusal(self, headers: dict[bytes, bytes]) -> Response | None:
         if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
@@ -71,10 +92,6 @@ class BodyLimitMiddleware:
         if len(length) > len(str(self._max_bytes)) or int(length) > self._max_bytes:
             return problem_response(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE, headers=_CLOSE)
         return None
-
-
-def _give_back_soon() -> None:
-    asyncio.get_running_loop().call_later(_GIVE_BACK_AFTER, give_memory_back)
 
 
 class _BoundedReceive:

@@ -1,7 +1,8 @@
 """What the server counts and times, in Prometheus' form.
 
 No label takes a value from a request: routes are named by their patterns, methods by a short list.
-The only names from outside are those of gateways, of which some hundreds are known at most.
+Other names are those of webhooks, from the settings, and of gateways, of which some hundreds are
+known at most.
 So the number of series is bounded, and none tells of a patient.
 """
 
@@ -73,7 +74,7 @@ class ServerMetrics:
         )
         self._task_failures = Counter(
             "seriesgate_server_task_failures",
-            "pieces of work in which something unexpected went wrong, by task",
+            "units of a long-running task's work in which something unexpected went wrong, by task",
             ["task"],
             registry=self._registry,
         )
@@ -104,9 +105,9 @@ class ServerMetrics:
         """Count series that were deleted."""
         self._deleted.labels(reason.value).inc(count)
 
-    def task_failed(self, task: str) -> None:
-        """Count a piece of a task's work in which something unexpected went wrong."""
-        self._task_failures.labels(task).inc()
+    def task_failures(self, task: str, count: int) -> None:
+        """Count units of a task's work that have failed. With 0 the task is seen before."""
+        self._task_failures.labels(task).inc(count)
 
     def transaction(self, kind: str, seconds: float) -> None:
         """Count a transaction: of kind `read` or `write`."""

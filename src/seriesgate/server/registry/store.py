@@ -185,7 +185,16 @@ class Deletion:
     series: DeletedSeries
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableChange:
+    """A change that can't be read, whatever is wrong with it; `reason` says what was raised."""
+
+    sequence: int
+    reason: str
+
+
 AnyChange: TypeAlias = Change | Deletion
+FoundChange: TypeAlias = AnyChange | UnreadableChange
 
 
 def kind_of(change: AnyChange) -> str:
@@ -292,7 +301,7 @@ class SeriesStore(Protocol):
         """Give the counts of the minutes in which something came, the oldest first."""
         ...
 
-    async def changes(self, after: int, *, limit: int) -> list[AnyChange]:
+    async def changes(self, after: int, *, limit: int) -> list[FoundChange]:
         """Give the first `limit` changes whose number is over `after`, in their order.
 
         Once change n was given, every change before it can be read too, whoever makes them, but

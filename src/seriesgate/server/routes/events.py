@@ -8,13 +8,14 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from seriesgate.server.access.tokens import Scope
-from seriesgate.server.changes.event_stream import EventStreamResponse, events
+from seriesgate.server.changes.event_stream import TASK, EventStreamResponse, events
 from seriesgate.server.http.problem import ProblemError
 from seriesgate.server.routes.access import is_still_allowed, requires
 from seriesgate.server.routes.openapi import operation_id
 from seriesgate.server.routes.store import Store
 
 if TYPE_CHECKING:
+    from seriesgate.server.bulkheads import Bulkheads
     from seriesgate.server.changes.feed import ChangeFeed
 
 router = APIRouter(tags=["events"], generate_unique_id_function=operation_id)
@@ -95,6 +96,8 @@ async def follow_events(
     async def allowed() -> bool:
         return await is_still_allowed(request, Scope.READ)
 
+    bulkheads: Bulkheads = request.app.state.bulkheads
+    bulkhead = bulkheads.task(TASK)
     streams.enter()
-    pieces = events(feed, position, forgotten=forgotten, allowed=allowed)
-    return EventStreamResponse(pieces, streams.leave)
+    pieces = events(feed, position, forgotten=forgotten, bulkhead=bulkhead, allowed=allowed)
+    return EventStreamResponse(pieces, streams.leave, bulkhead)

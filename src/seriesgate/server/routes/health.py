@@ -1,18 +1,20 @@
 """`/healthz` and `/readyz`, for whoever restarts or balances servers."""
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
+from seriesgate.server.http.problem import ProblemError
 from seriesgate.server.registry.store import StoreUnavailable
 from seriesgate.server.routes.access import PUBLIC, REQUIRES_ANY_TOKEN
 from seriesgate.server.routes.openapi import operation_id
 from seriesgate.server.routes.store import Store
 
 if TYPE_CHECKING:
-    from seriesgate.server.background import Background
+    from seriesgate.server.bulkheads import Bulkheads
 
 router = APIRouter(tags=["health"], generate_unique_id_function=operation_id)
 
@@ -33,10 +35,14 @@ async def alive() -> Health:
 
 @router.get("/readyz", dependencies=[REQUIRES_ANY_TOKEN])
 async def ready(request: Request, store: Store) -> Health:
-    """Say whether the database can take a report now, and all tasks run. Else send no reports."""
-    background: Background = request.app.state.background
-    for task, reason in background.ended().items():
-        raise StoreUnavailable(f"{task} has ended, restart the server: {reason}")
+    """Say whether all of the server runs, and the database can take a report now.
+
+    Send no reports while it can't.
+    """
+    bulkheads: Bulkheads = request.app.state.bulkheads
+    if ended := bulkheads.all_ended():
+        detail = "; ".join(f"{task} has ended: {reason}" for task, reason in ended.items())
+        raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"{detail}; restart the server")
     try:
         async with asyncio.timeout(_PATIENCE):
             await store.check()

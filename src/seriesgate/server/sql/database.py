@@ -12,7 +12,15 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    ProgrammingError,
+)
 
 from seriesgate.server.registry.store import DatabaseUnusable, StoreUnavailable
 from seriesgate.server.sql.database_thread import DatabaseThread
@@ -23,9 +31,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from seriesgate.server.bulkheads import Bulkheads
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 T = TypeVar("T")
+
+#: The database as a whole is in trouble, and not what is asked of it now.
+TROUBLE = (OperationalError, InterfaceError, InternalError, DatabaseUnusable)
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +49,7 @@ class SqlDatabase(Generic[Item, Result]):
     `write_group` writes a group of items that came at the same time, in the transaction that it is
     given, and gives the result of each, or the exception that its caller shall get. `readers` is
     how many threads with a connection each there are besides; 0 where one connection does it all.
-    `tidy` is for when there is nothing to do, see DatabaseThread.
+    `tidy` and `bulkheads` are as for DatabaseThread.
     `observe` is told of each transaction on those threads: `read` or `write`, and the seconds.
 
     Every method may raise StoreUnavailable, and then nothing of the call was kept.
@@ -49,6 +62,7 @@ class SqlDatabase(Generic[Item, Result]):
         *,
         readers: int = 0,
         tidy: Callable[[], bool] = lambda: False,
+        bulkheads: Bulkheads | None = None,
         observe: Callable[[str, float], None] = lambda _kind, _seconds: None,
     ) -> None:
         self._engine = engine
@@ -56,7 +70,8 @@ class SqlDatabase(Generic[Item, Result]):
         self._write_group = write_group
         self._observe = observe
         self._available = True
-        self._thread = DatabaseThread(self._commit, tidy=tidy)
+        self._tidy = tidy
+        self._thread = DatabaseThread(self._commit, tidy=self._tidied, bulkheads=bulkheads)
         self._readers = ReaderThreads(readers) if readers else None
 
     async def write_with_others(self, item: Item) -> Result:
@@ -80,6 +95,10 @@ class SqlDatabase(Generic[Item, Result]):
 
     async def _call(self, function: Callable[[], T]) -> T:
         return await (self._readers or self._thread).call(function)
+
+    def _tidied(self) -> bool:
+        with self._trouble_is_unavailable():
+            return self._tidy()
 
     def _commit(self, group: Sequence[Item]) -> Sequence[Result | Exception]:
         def work(connection: Connection) -> Sequence[Result | Exception]:

@@ -24,10 +24,12 @@ import asyncio
 import logging
 import threading
 from collections import deque
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from seriesgate.containment import failure_of
+from seriesgate.server.bulkheads import Bulkheads
 from seriesgate.server.registry.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -43,6 +45,10 @@ _RETURN = 0.005
 # how much more time without anything to do it is time to tidy up. In seconds.
 _TURN = 0.005
 _IDLE = 0.01
+# What could not be tidied up is tried again after so long, in seconds.
+_TIDY_AGAIN = 60.0
+_NAME = "database"
+_TIDYING = "upkeep of the database"
 
 _log = logging.getLogger(__name__)
 
@@ -54,8 +60,12 @@ class DatabaseThread(Generic[Item, Result]):
     item or the exception its caller shall get. Where it raises, the items are committed one by
     one, so that an item the database chokes on spoils no other; not so for `StoreUnavailable`,
     which is everybody's answer. For `expect_return_for` seconds after a group those who were
-    answered are expected again. `tidy` is called while there is nothing else to do, at the start
-    and after there was something; it does a small piece of work and returns whether there is more.
+    answered are expected again. `tidy` is called while there is nothing else to do, at the start,
+    after there was something, and once a minute; it does a small piece of work and returns whether
+    there is more.
+
+    What unexpected is raised in a piece of work is its caller's; what no caller waits for is
+    contained by `bulkheads`. If the thread ends all the same, they are told, and so is each caller.
     """
 
     def __init__(
@@ -66,22 +76,29 @@ class DatabaseThread(Generic[Item, Result]):
         max_group: int = 256,
         expect_return_for: float = _RETURN,
         tidy: Callable[[], bool] = lambda: False,
+        bulkheads: Bulkheads | None = None,
     ) -> None:
         self._commit = commit
         self._max_waiting = max_waiting
         self._max_group = max_group
         self._expect_return_for = expect_return_for
         self._tidy = tidy
-        self._tidy_failure = ""
         self._changed = threading.Condition()
         self._writes: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         # Each with how many writes had come before it.
         self._calls: deque[tuple[int, Callable[[], Any], asyncio.Future[Any]]] = deque()
         self._taken_writes = 0
         self._closing = False
+        self._has_ended = False
+        self._is_tidy = False  # a server that was killed, or an upgrade, may have left something
+        self._in_hand: Sequence[asyncio.Future[Any]] = ()
+        bulkheads = bulkheads or Bulkheads()
+        self._bulkheads = bulkheads
+        self._rounds = bulkheads.task(_NAME)
+        self._tidying = bulkheads.task(_TIDYING)
         # So many writes are enough to begin with.
         self._expected = 1
-        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
         self._thread.start()
 
     async def write(self, item: Item) -> Result:
@@ -110,6 +127,8 @@ class DatabaseThread(Generic[Item, Result]):
 
     def _enqueue(self, queue: deque[T], job: T) -> None:
         with self._changed:
+            if self._has_ended:
+                raise StoreUnavailable("the thread of the database has ended")
             if self._closing:
                 raise StoreUnavailable("the server is stopping")
             if len(self._writes) + len(self._calls) >= self._max_waiting:
@@ -122,49 +141,79 @@ class DatabaseThread(Generic[Item, Result]):
         return len(self._writes) >= self._expected or bool(self._calls) or self._closing
 
     def _run(self) -> None:
-        is_tidy = False  # a server that was killed, or an upgrade, may have left something
-        while True:
-            with self._changed:
-                has_work = self._changed.wait_for(self._is_work, self._expect_return_for)
-                # Whoever was expected has come, or does not: one is enough now.
-                self._expected = 1
-                if not has_work:
-                    has_work = self._changed.wait_for(self._is_work, None if is_tidy else _IDLE)
-                writes = _take(self._writes, self._max_group)
-                self._taken_writes += len(writes)
-                if self._closing and not writes and not self._calls:
-                    return
-            if not has_work:
-                is_tidy = not self._tidy_up()
-                continue
-            is_tidy = False
-            if writes:
-                answers = self._commit_group([item for item, _ in writes])
-                with self._changed:
-                    self._expected = min(len(writes) + len(self._writes), self._max_group)
-                _resolve([future for _, future in writes], answers)
-            self._run_calls()
+        ended = "nothing was left to do"
+        try:
+            while True:
+                with self._rounds.unit(expected=()) as unit:
+                    if not self._round():
+                        return
+                if unit.failure:
+                    self._fail(self._in_hand)
+        except BaseException as error:  # noqa: BLE001 - a panic of Rust's is no Exception
+            ended = failure_of(error)
+        finally:
+            if not self._closing:
+                self._end(ended)
 
-    def _tidy_up(self) -> bool:
-        """Do a piece of what is to be done in idle time; return whether there is more."""
-        outcome = _outcome(self._tidy)
-        failure = failure_of(outcome) if isinstance(outcome, Exception) else ""
-        if failure and failure != self._tidy_failure:
-            _log.error("the upkeep of the database failed and is tried again: %s", failure)
-        self._tidy_failure = failure
-        return outcome is True
+    def _round(self) -> bool:
+        """Do what is to be done next, or wait for it; return False once all is done."""
+        with self._changed:
+            has_work = self._changed.wait_for(self._is_work, self._expect_return_for)
+            # Whoever was expected has come, or does not: one is enough now.
+            self._expected = 1
+            if not has_work:
+                patience = _TIDY_AGAIN if self._is_tidy else _IDLE
+                has_work = self._changed.wait_for(self._is_work, patience)
+            writes = _take(self._writes, self._max_group)
+            self._taken_writes += len(writes)
+            if self._closing and not writes and not self._calls:
+                return False
+        if not has_work:
+            self._tidy_up()
+            return True
+        self._is_tidy = False
+        if writes:
+            self._in_hand = [future for _, future in writes]
+            answers = self._commit_group([item for item, _ in writes])
+            with self._changed:
+                self._expected = min(len(writes) + len(self._writes), self._max_group)
+            _resolve(self._in_hand, answers)
+        self._run_calls()
+        return True
+
+    def _tidy_up(self) -> None:
+        self._is_tidy = True
+        with suppress(StoreUnavailable), self._tidying.unit():  # the database says so in the log
+            self._is_tidy = not self._tidy()
+
+    def _end(self, reason: str) -> None:
+        """Answer all who wait, and whoever comes from now on."""
+        with self._changed:
+            self._has_ended = True
+            waiting = [future for _, future in self._writes]
+            waiting += [future for _, _, future in self._calls]
+            self._writes.clear()
+            self._calls.clear()
+        self._bulkheads.ended(_NAME, reason)
+        self._fail([*self._in_hand, *waiting])
+
+    def _fail(self, futures: Sequence[asyncio.Future[Any]]) -> None:
+        """Answer those who have no answer yet."""
+        error = StoreUnavailable("the database could not finish what was asked of it")
+        _resolve(futures, [error for _ in futures])
 
     def _run_calls(self) -> None:
         end = perf_counter() + _TURN
         while self._calls and self._calls[0][0] <= self._taken_writes:
             with self._changed:
                 _, function, future = self._calls.popleft()
+            self._in_hand = [future]
             _resolve([future], [_outcome(function)])
             if perf_counter() >= end:
                 return
 
     def _commit_group(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
-        answers = _outcome(lambda: self._commit(items))
+        answers = _outcome(lambda: self._answers(items))
         if not isinstance(answers, Exception):
             return answers
         if isinstance(answers, StoreUnavailable):
@@ -172,6 +221,12 @@ class DatabaseThread(Generic[Item, Result]):
         if len(items) == 1:
             return [answers]
         return [self._commit_group([item])[0] for item in items]
+
+    def _answers(self, items: Sequence[Item]) -> Sequence[Result | Exception]:
+        answers = self._commit(items)
+        if len(answers) != len(items):
+            raise ValueError
+        return answers
 
 
 def _take(queue: deque[T], most: int) -> list[T]:

@@ -125,14 +125,10 @@ class Deleting:
             may_return=True,
         )
 
-    def step(self, connection: Connection) -> bool:
-        """Look at some more series and delete those wanted; return whether there may be more."""
+    def step(self, connection: Connection, most: int = BATCH) -> bool:
+        """Look at `most` more series and delete those wanted; return whether there may be more."""
         totals = lock_totals(connection)
-        statement = select(*_ARRIVAL).where(self._found).order_by(*_ARRIVAL).limit(BATCH)
-        if self._position is not None:
-            position = (literal(v, c.type) for v, c in zip(self._position, _ARRIVAL, strict=True))
-            statement = statement.where(tuple_(*_ARRIVAL) > tuple_(*position))
-        entries = connection.execute(statement).all()
+        entries = self._next(connection, most)
         if not entries:
             return False
         rows = _rows(connection, [entry.SeriesInstanceUID for entry in entries])
@@ -142,7 +138,21 @@ class Deleting:
             _keep_out(connection, totals, rows, self._now)
         self._position = tuple(entries[-1])
         self.deleted += len(rows)
-        return len(entries) == BATCH
+        return len(entries) == most
+
+    def skip(self, connection: Connection) -> bool:
+        """Leave the next series where it is; return False if there is none."""
+        entries = self._next(connection, 1)
+        for entry in entries:
+            self._position = tuple(entry)
+        return bool(entries)
+
+    def _next(self, connection: Connection, most: int) -> Sequence[Any]:
+        statement = select(*_ARRIVAL).where(self._found).order_by(*_ARRIVAL).limit(most)
+        if self._position is not None:
+            position = (literal(v, c.type) for v, c in zip(self._position, _ARRIVAL, strict=True))
+            statement = statement.where(tuple_(*_ARRIVAL) > tuple_(*position))
+        return connection.execute(statement).all()
 
 
 def _digest(totals: Mapping[str, Any], series_instance_uid: str) -> str:

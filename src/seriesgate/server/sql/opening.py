@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from seriesgate.server.bulkheads import Bulkheads
 from seriesgate.server.registry.store import DatabaseUnusable
 from seriesgate.server.sql.database import SqlDatabase, first_line
 from seriesgate.server.sql.postgresql import postgresql_engine
@@ -39,6 +40,7 @@ def open_store(
     *,
     clock: Callable[[], datetime] = utc_now,
     connections: int = DEFAULT_CONNECTIONS,
+    bulkheads: Bulkheads | None = None,
     observe: Callable[[str, float], None] = lambda _kind, _seconds: None,
 ) -> SqlSeriesStore:
     """Open the database.
@@ -49,8 +51,8 @@ def open_store(
     have been brought up to date (`upgrade_database`): its other servers may not be ready for it.
 
     `clock` gives aware times. `connections`, at least 2, is how many PostgreSQL gets; SQLite has
-    one. `observe` is told of each transaction, see SqlDatabase. Raises DatabaseUnusable, whose
-    text is one line for the user.
+    one. `bulkheads` and `observe` are as for SqlDatabase. Raises DatabaseUnusable, whose text is
+    one line for the user.
     """
     with _opened(database_url, connections) as engine:
         is_sqlite = engine.dialect.name == "sqlite"
@@ -59,8 +61,16 @@ def open_store(
         else:
             require_current(engine)
         readers = 0 if is_sqlite else connections - 1
-        tidy = SqliteUpkeep(engine).step if is_sqlite else _nothing_to_tidy
-        database = SqlDatabase(engine, register_group, readers=readers, tidy=tidy, observe=observe)
+        bulkheads = bulkheads or Bulkheads()
+        tidy = SqliteUpkeep(engine, bulkheads).step if is_sqlite else _nothing_to_tidy
+        database = SqlDatabase(
+            engine,
+            register_group,
+            readers=readers,
+            tidy=tidy,
+            bulkheads=bulkheads,
+            observe=observe,
+        )
         return SqlSeriesStore(database, clock)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from seriesgate.containment import Unit, contained
 from seriesgate.series.report import Series
 from seriesgate.server.registry.keys import key
 from seriesgate.server.registry.query import Attribute, Level
@@ -26,7 +27,9 @@ from seriesgate.server.registry.store import (
     StudyPage,
     StudySummary,
     Totals,
+    UnreadableChange,
 )
+from seriesgate.server.sql.database import TROUBLE
 from seriesgate.server.sql.find import find_positions
 from seriesgate.server.sql.search_bounds import DEFAULT_BOUNDS
 from seriesgate.server.sql.tables import (
@@ -42,13 +45,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Column, Connection, Row
+    from sqlalchemy import Column, Connection, Row, Select
 
     from seriesgate.server.registry.query import Order, SeriesFilter
-    from seriesgate.server.registry.store import AnyChange, PagePosition
+    from seriesgate.server.registry.store import AnyChange, FoundChange, PagePosition
     from seriesgate.server.sql.search_bounds import SearchBounds
 
 
+_CHANGES = series_changes.c
 _OF_PATIENT = [series_data.c[name] for name in ("PatientID", "PatientName", "ReceivedAt")]
 _OF_STUDY = [
     *_OF_PATIENT,
@@ -171,19 +175,41 @@ def read_forgotten_changes(connection: Connection) -> int:
     return number
 
 
-def read_changes(connection: Connection, after: int, limit: int) -> list[AnyChange]:
-    """Give the first `limit` changes over the number `after`.
+def read_changes(connection: Connection, after: int, limit: int) -> list[FoundChange]:
+    """Give the first `limit` changes over the number `after`; one that can't be read as such."""
+    statement = (
+        select(series_changes)
+        .where(_CHANGES.Sequence > after)
+        .order_by(_CHANGES.Sequence)
+        .limit(limit)
+    )
+    unit = Unit()
+    with contained(unit, TROUBLE):
+        return [*_read_changes(connection, statement)]
+    numbers = (
+        select(_CHANGES.Sequence)
+        .where(_CHANGES.Sequence > after)
+        .order_by(_CHANGES.Sequence)
+        .limit(limit)
+    )
+    found: list[FoundChange] = []
+    for number in connection.scalars(numbers).all():
+        one = Unit()
+        with contained(one, TROUBLE):
+            found += _read_changes(
+                connection, select(series_changes).where(_CHANGES.Sequence == number)
+            )
+        if one.failure:
+            found.append(UnreadableChange(number, one.failure))
+    return found
+
+
+def _read_changes(connection: Connection, statement: Select[Any]) -> list[AnyChange]:
+    """Give the changes that a query finds.
 
     Three queries that each go along a primary key: for one that joins the tables, PostgreSQL may
     choose to read these as a whole.
     """
-    columns = series_changes.c
-    statement = (
-        select(series_changes)
-        .where(columns.Sequence > after)
-        .order_by(columns.Sequence)
-        .limit(limit)
-    )
     changes = connection.execute(statement).all()
     if not changes:
         return []

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from seriesgate.server.registry.query import Order, SeriesFilter
     from seriesgate.server.registry.store import (
         AcceptedReport,
-        AnyChange,
+        FoundChange,
         MinuteCount,
         PagePosition,
         PatientPage,
@@ -121,7 +121,7 @@ class SqlSeriesStore:
         """See `SeriesStore.minutes`."""
         return await self.database.read(lambda connection: read_minutes(connection, since, before))
 
-    async def changes(self, after: int, *, limit: int) -> list[AnyChange]:
+    async def changes(self, after: int, *, limit: int) -> list[FoundChange]:
         """See `SeriesStore.changes`."""
         return await self.database.read(lambda connection: read_changes(connection, after, limit))
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from seriesgate.server.bulkheads import Bulkheads
+from seriesgate.server.sql.database import TROUBLE
 from seriesgate.server.sql.text_index import begin_full_merge, merge_texts
 
 if TYPE_CHECKING:
@@ -47,22 +49,16 @@ def note_erasure(connection: Connection) -> None:
 class SqliteUpkeep:
     """The upkeep of the database of `engine`, on whose one thread it is done."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bulkheads: Bulkheads | None = None) -> None:
         self._engine = engine
+        self._texts = (bulkheads or Bulkheads()).task("text index")
         self._pieces = 0
 
     def step(self) -> bool:
         """Do a piece, of a few milliseconds; return whether there is more to do now."""
-        with self._engine.begin() as connection:
-            erasure = _Erasure(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
-            if erasure is _Erasure.DUE:
-                begin_full_merge(connection)
-                _set_erasure(connection, _Erasure.MERGING)
-                return True
-            has_more = merge_texts(connection)
-            if erasure is _Erasure.MERGING and not has_more:
-                erasure = _Erasure.MERGED
-                _set_erasure(connection, erasure)
+        has_more, erasure = False, _Erasure.DONE
+        with self._texts.unit(expected=TROUBLE):
+            has_more, erasure = self._merge()
         self._pieces += 1
         if erasure is _Erasure.MERGED and self._empty_log():
             with self._engine.begin() as connection:
@@ -70,6 +66,20 @@ class SqliteUpkeep:
         elif self._pieces >= _CHECKPOINT_EVERY:
             self._checkpoint("PASSIVE")
         return has_more
+
+    def _merge(self) -> tuple[bool, _Erasure]:
+        """Merge some of the texts; return whether there is more, and how far the erasure is."""
+        with self._engine.begin() as connection:
+            erasure = _Erasure(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
+            if erasure is _Erasure.DUE:
+                begin_full_merge(connection)
+                _set_erasure(connection, _Erasure.MERGING)
+                return True, _Erasure.MERGING
+            has_more = merge_texts(connection)
+            if erasure is _Erasure.MERGING and not has_more:
+                erasure = _Erasure.MERGED
+                _set_erasure(connection, erasure)
+        return has_more, erasure
 
     def _empty_log(self) -> bool:
         """Write back what is in the log and cut it to nothing; False where a reader is in it."""

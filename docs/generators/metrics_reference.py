@@ -58,7 +58,7 @@ def _server() -> str:
     metrics.request("GET", "/series", 200, 0.0)
     metrics.report(next(iter(Outcome)))
     metrics.deleted(next(iter(DeletionReason)), 1)
-    metrics.task_failed("housekeeping")
+    metrics.task_failures("housekeeping", 1)
     metrics.transaction("read", 0.0)
     gateway = GatewayRecord("seriesgate", START, heartbeat(), {})
     return metrics.exposition(GatewayCollector([gateway], START)).decode()

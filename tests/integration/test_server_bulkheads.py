@@ -1,238 +1,441 @@
-"""Each task of the server survives whatever goes wrong in one piece of its work.
+"""Each long task of the server survives whatever goes wrong in one unit of its work.
 
-The tasks are those that the app runs: one that is added has no place in the table, and the first
-test fails.
+The tasks are those of the wiring: one that is added has no place in the table, and the first test
+fails.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-from typing import TYPE_CHECKING, Any
+import json
+import socket
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import pytest
 from tests.e2e.processes import PATIENCE
-from tests.unit.server.examples import report
+from tests.unit.server.examples import FIVE_FIELDS
 
-from seriesgate.server.changes import webhook_queue
-from seriesgate.server.changes.feed import FEED
-from seriesgate.server.sql.housekeeping import HOUSEKEEPING
-from seriesgate.server.sql.read import read_changes
+from seriesgate.listener import bind_listener
+from seriesgate.server.changes import event_stream, webhook_queue
+from seriesgate.server.http import body_limit, upload_memory
+from seriesgate.server.sql import housekeeping, read, sqlite_upkeep
 from seriesgate.settings.server import ServerSettings
 from seriesgate.wiring.server import server_app
+from seriesgate.wiring.worker_seat import WorkerSeat
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
-UNEXPECTED = [ValueError, RecursionError, MemoryError, UnicodeError, OverflowError]
+    from fastapi import FastAPI
+
 CULPRIT, INNOCENT = "1.666", "1.2"
-HOOKS = ("culprit", "innocent")
+UNEXPECTED = [ValueError, RecursionError, MemoryError, UnicodeError, OverflowError]
+WEBHOOKS = ("archive", "ris")
+_SECRET = "whsec_" + base64.b64encode(b"a key of at least 24 bytes").decode()
 
 
 class Site:
-    """A server as the wiring joins it, with two webhooks whose receivers take everything."""
+    """A server as the wiring joins it, with receivers of webhooks and a reader of events."""
 
-    def __init__(self, app: Any) -> None:
-        self.app, self.state = app, app.state
-        self.told: dict[str, list[str]] = {name: [] for name in HOOKS}
-        self.noted: list[str] = []
-        for name in HOOKS:
-            self.state.webhooks[name].sender.send = self.receiver(name)
+    def __init__(self, app: FastAPI, link: socket.socket) -> None:
+        self.app: Any = app
+        self.link = link
+        self.told: dict[str, list[str]] = {name: [] for name in WEBHOOKS}
+        self.events = b""
+        self.is_spoiled = True
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
+        for name, dispatcher in self.app.state.webhooks.items():
+            dispatcher.sender.send = self._receiver(name)
 
-    def receiver(self, name: str) -> Callable[[Any], Any]:
+    def _receiver(self, name: str) -> Callable[[Any], Awaitable[None]]:
         async def send(message: Any) -> None:
-            self.told[name].append(message.body.decode())
+            self.told[name].append(json.loads(message.body)["data"]["SeriesInstanceUID"])
 
         return send
 
-    async def register(self, uid: str) -> None:
-        await self.state.store.register(report(SeriesInstanceUID=uid))
-        self.state.feed.announce()
-
-    def knows(self, name: str, uid: str) -> bool:
-        return any(f'"{uid}"' in body for body in self.told[name])
-
-    def remembered(self) -> list[str]:
-        """Return the series of which those who follow the feed are told."""
-        return [change.series.SeriesInstanceUID for change in self.state.feed._recent]
+    @property
+    def database(self) -> Any:
+        return self.app.state.store.database
 
     def failures(self, task: str) -> float:
-        wanted = f'task_failures_total{{task="{task}"}}'
-        text = self.state.metrics.exposition().decode()
-        return sum(float(line.split()[-1]) for line in text.splitlines() if wanted in line)
+        found: float = self.app.state.metrics._registry.get_sample_value(
+            "seriesgate_server_task_failures_total", {"task": task}
+        )
+        return found
+
+    async def register(self, uid: str) -> int:
+        fields = FIVE_FIELDS | {"SeriesInstanceUID": uid}
+        return (await self.client.post("/series", json=fields)).status_code
+
+    async def follow(self) -> None:
+        """Read the events until cancelled, and again whenever they end."""
+
+        async def send(message: Any) -> None:
+            self.events += message.get("body", b"")
+
+        while True:
+            scope = {
+                "type": "http",
+                "method": "GET",
+                "path": "/events",
+                "raw_path": b"/events",
+                "query_string": b"after=0",
+                "headers": [(b"host", b"localhost")],
+                "scheme": "http",
+                "client": ("127.0.0.1", 1),
+                "server": ("127.0.0.1", 80),
+                "http_version": "1.1",
+                "root_path": "",
+                "asgi": {"version": "3.0"},
+            }
+            await self.app(scope, Request(), send)
+            await asyncio.sleep(0.01)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(PATIENCE):
-            while True:
-                if condition():
-                    return
-                await asyncio.sleep(0.005)
+            while not condition():  # noqa: ASYNC110 - threads and a loop of the server are at work
+                await asyncio.sleep(0.002)
+
+    async def everything_goes_on(self) -> None:
+        """See that an innocent series goes all ways."""
+        assert await self.register(INNOCENT) == 201
+        await self.until(lambda: all(INNOCENT in told for told in self.told.values()))
+        await self.until(lambda: f'"SeriesInstanceUID":"{INNOCENT}"'.encode() in self.events)
+        answer = await self.client.get("/readyz")
+        assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+class Request:
+    """The `receive` of a request without a body, whose client stays."""
+
+    def __init__(self) -> None:
+        self.is_read = False
+
+    async def __call__(self) -> dict[str, Any]:
+        if self.is_read:
+            await asyncio.Event().wait()
+        self.is_read = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+@contextlib.contextmanager
+def app_in(folder: Path) -> Iterator[tuple[FastAPI, socket.socket]]:
+    metrics = folder / "metrics"
+    metrics.mkdir()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    settings = ServerSettings(
+        database_url=f"sqlite:///{folder}/series_data.db",
+        webhooks=[
+            {"name": name, "url": "http://127.0.0.1:9/", "secret": _SECRET} for name in WEBHOOKS
+        ],
+    )
+    with ours, theirs, bind_listener("127.0.0.1", 0) as listener:
+        yield server_app(settings, seat=WorkerSeat(listener, theirs, metrics)), ours
+        asyncio.get_running_loop().remove_reader(theirs)
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, spoil: Callable[[Site], None]) -> AsyncIterator[Site]:
-    hook = {"url": "http://127.0.0.1:9/", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
-    settings = ServerSettings.model_validate(
-        {
-            "database_url": f"sqlite:///{folder}/series_data.db",
-            "webhooks": [{"name": name, **hook} for name in HOOKS],
-        }
-    )
-    app = server_app(settings)
-    site = Site(app)
-    spoil(site)
-    async with app.router.lifespan_context(app):
-        yield site
+async def site_in(
+    folder: Path, before: Callable[[Site], None] = lambda _site: None
+) -> AsyncIterator[Site]:
+    """Run a server; `before` is called with it before it starts."""
+    with app_in(folder) as (app, link):
+        site = Site(app, link)
+        before(site)
+        async with app.router.lifespan_context(app):
+            reader = asyncio.create_task(site.follow())
+            try:
+                yield site
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+                await site.client.aclose()
 
 
-def spoil_webhook(site: Site, fail: Callable[[], None]) -> None:
-    sender = site.state.webhooks["culprit"].sender
-    send = sender.send
+class Fault(NamedTuple):
+    """How to make units of a task raise, and what has it do one; `fail` raises, while spoiled."""
 
-    async def spoiled(message: Any) -> Any:
-        if CULPRIT.encode() in message.body:
+    spoil: Callable[[Site, Callable[[], None], pytest.MonkeyPatch], None]
+    work: Callable[[Site, str], Awaitable[object]] = lambda site, uid: site.register(uid)
+
+
+def failing_for_the_culprit(
+    original: Callable[..., Any], fail: Callable[[], None]
+) -> Callable[..., Any]:
+    """Give a function that fails for what names the culprit, or has it in its body."""
+
+    def spoiled(first: Any, *others: Any) -> Any:
+        if CULPRIT in repr(first):
             fail()
-        return await send(message)
+        return original(first, *others)
 
-    sender.send = spoiled
-
-
-def spoil_feed(site: Site, fail: Callable[[], None]) -> None:
-    changes, latest_change = site.state.store.changes, site.state.store.latest_change
-
-    async def noted() -> int:
-        found: int = await latest_change()
-        site.noted.append("it follows")
-        return found
-
-    async def spoiled(after: int, *, limit: int) -> Any:
-        found = await changes(after, limit=limit)
-        if any(change.series.SeriesInstanceUID == CULPRIT for change in found):
-            fail()
-        return found
-
-    site.state.store.changes, site.state.store.latest_change = spoiled, noted
+    return spoiled
 
 
-def spoil_housekeeping(site: Site, fail: Callable[[], None]) -> None:
-    house = site.state.background_tasks[HOUSEKEEPING].func.__self__
-    forget_changes = house.forget_changes
-
-    async def spoiled() -> None:
+def failing_at_first(original: Callable[..., Any], fail: Callable[[], None]) -> Callable[..., Any]:
+    def spoiled(*arguments: Any) -> Any:
         fail()
+        return original(*arguments)
 
-    async def noted() -> None:
-        await forget_changes()
-        site.noted.append("changes")
-
-    house.forget_webhooks, house.forget_changes = spoiled, noted
+    return spoiled
 
 
-#: How to make a piece of each task's work fail, and what shows that the others go on.
-FAULTS: dict[str, tuple[Callable[[Site, Callable[[], None]], None], Callable[[Site], bool]]] = {
-    FEED: (spoil_feed, lambda site: site.remembered() == [INNOCENT]),
-    "webhook culprit": (
-        spoil_webhook,
-        lambda site: site.knows("culprit", INNOCENT) and site.knows("innocent", CULPRIT),
+def spoiled_webhook(name: str) -> Fault:
+    def spoil(site: Site, fail: Callable[[], None], _monkeypatch: pytest.MonkeyPatch) -> None:
+        sender = site.app.state.webhooks[name].sender
+        sender.send = failing_for_the_culprit(sender.send, fail)
+
+    return Fault(spoil)
+
+
+def spoiled_database(site: Site, fail: Callable[[], None], _monkeypatch: object) -> None:
+    thread = site.database._thread
+    thread._commit_group = failing_for_the_culprit(thread._commit_group, fail)
+
+
+def spoiled_upkeep(site: Site, fail: Callable[[], None], _monkeypatch: object) -> None:
+    site.database._tidy = failing_at_first(site.database._tidy, fail)
+
+
+def spoiled_feed(site: Site, fail: Callable[[], None], _monkeypatch: object) -> None:
+    feed = site.app.state.feed
+    feed._look = failing_at_first(feed._look, fail)
+
+
+def spoiled_messages(site: Site, fail: Callable[[], None], _monkeypatch: object) -> None:
+    authentication = site.app.state.authentication
+    authentication.forget = failing_at_first(authentication.forget, fail)
+
+
+def spoiled_memory(_site: Site, fail: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upload_memory, "_MANY", 0)
+    monkeypatch.setattr(body_limit, "_GIVE_BACK_AFTER", 0.0)
+    spoiled = failing_at_first(body_limit.give_memory_back, fail)
+    monkeypatch.setattr(body_limit, "give_memory_back", spoiled)
+
+
+def spoiled_in(module: Any, name: str, spoiled: Callable[..., Any]) -> Fault:
+    def spoil(_site: Site, fail: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, name, spoiled(getattr(module, name), fail))
+
+    return Fault(spoil)
+
+
+async def hear(site: Site, _uid: str) -> None:
+    site.link.send(b"tokens ")
+
+
+async def keep_house(site: Site, _uid: str) -> None:
+    await site.app.state.tasks["housekeeping"].__self__.once()
+
+
+FAULTS = {
+    "database": Fault(spoiled_database),
+    "upkeep of the database": Fault(spoiled_upkeep),
+    "text index": spoiled_in(sqlite_upkeep, "merge_texts", failing_at_first),
+    "messages of workers": Fault(spoiled_messages, hear),
+    "webhook archive": spoiled_webhook("archive"),
+    "webhook ris": spoiled_webhook("ris"),
+    "housekeeping": spoiled_in(housekeeping, "forget_webhooks", failing_at_first)._replace(
+        work=keep_house
     ),
-    HOUSEKEEPING: (spoil_housekeeping, lambda site: site.noted == ["changes"]),
+    "change feed": Fault(spoiled_feed),
+    "event streams": spoiled_in(event_stream, "_event", failing_for_the_culprit),
+    "giving memory back": Fault(spoiled_memory),
 }
 
 
-def test_each_task_of_the_app_is_in_the_table(tmp_path):
+def test_each_task_of_the_wiring_is_in_the_table(tmp_path):
     async def scenario():
-        async with running(tmp_path, lambda _site: None) as site:
-            assert site.state.background_tasks.keys() == {*FAULTS, "webhook innocent"}
+        with app_in(tmp_path) as (app, _link):
+            assert set(app.state.bulkheads.names()) == FAULTS.keys()
+            assert app.state.tasks.keys() <= FAULTS.keys()
+            await app.state.store.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("task", FAULTS)
+def test_units_that_fail_are_contained_and_the_others_go_on(tmp_path, caplog, monkeypatch, task):
+    kinds = cycle(UNEXPECTED)
+
+    async def scenario():
+        def fail() -> None:
+            if site.is_spoiled:
+                raise next(kinds)("Doe^Jane")
+
+        def spoil(new_site: Site) -> None:
+            nonlocal site
+            site = new_site
+            FAULTS[task].spoil(site, fail, monkeypatch)
+
+        site: Any = None
+        async with site_in(tmp_path, spoil):
+            for number, _ in enumerate(UNEXPECTED):
+                before = site.failures(task)
+                await FAULTS[task].work(site, f"{CULPRIT}.{number}")
+                await site.until(lambda before=before: site.failures(task) > before)
+            await site.everything_goes_on()
+            others = [name for name in FAULTS if name != task]
+            assert {name for name in others if site.failures(name)} == set()
+            site.is_spoiled = False
+            await site.register("1.3")
+            await site.until(lambda: all("1.3" in told for told in site.told.values()))
+
+    asyncio.run(scenario())
+    assert "Doe" not in caplog.text
+    for kind in UNEXPECTED:
+        assert f"{kind.__name__} at test_server_bulkheads.py" in caplog.text
+
+
+def test_change_that_fails_for_a_webhook_is_its_dead_letter_until_it_is_retried(
+    tmp_path, monkeypatch
+):
+    async def scenario():
+        def fail() -> None:
+            if site.is_spoiled:
+                raise ValueError("Doe^Jane")
+
+        async with site_in(tmp_path) as site:
+            FAULTS["webhook ris"].spoil(site, fail, monkeypatch)
+            await site.register(CULPRIT)
+            await site.everything_goes_on()
+            assert site.told["archive"] == [CULPRIT, INNOCENT]
+            queue = site.app.state.webhooks["ris"].queue
+            (letter,) = await queue.dead_letters("ris", limit=9)
+            assert letter.sequence == 1
+            assert letter.reason.startswith("internal error: ValueError at test_server_bulkheads.")
+            site.is_spoiled = False
+            answer = await site.client.post("/webhooks/ris/retry")
+            assert answer.json() == {"retried": 1}
+            await site.until(lambda: site.told["ris"] == [INNOCENT, CULPRIT])
 
     asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("kind", UNEXPECTED)
-@pytest.mark.parametrize("task", FAULTS)
-def test_piece_of_work_that_fails_harms_no_other(tmp_path, caplog, task, kind):
-    spoil, goes_on = FAULTS[task]
-
+def test_change_that_cannot_be_read_holds_up_neither_webhooks_nor_readers(
+    tmp_path, caplog, monkeypatch, kind
+):
     def fail() -> None:
         raise kind("Doe^Jane")
 
     async def scenario():
-        async with running(tmp_path, lambda site: spoil(site, fail)) as site:
-            await site.until(lambda: task != FEED or "it follows" in site.noted)
-            for uid in (CULPRIT, INNOCENT):
-                await site.register(uid)
-            await site.until(lambda: site.failures(task) >= 1 and goes_on(site))
-            assert site.state.background.ended() == {}
-            if task == "webhook culprit":
-                await check_dead_letter(site, kind)
+        monkeypatch.setattr(read, "_change", failing_for_the_culprit(read._change, fail))
+        async with site_in(tmp_path) as site:
+            await site.register(CULPRIT)
+            await site.everything_goes_on()
+            gap = b'id: 1\nevent: forgotten\ndata: {"From":1,"To":1}\n\n'
+            assert gap in site.events
+            assert CULPRIT.encode() not in site.events
+            for name in WEBHOOKS:
+                assert site.told[name] == [INNOCENT]
+                assert site.failures(f"webhook {name}") == 1
+                (letter,) = await site.app.state.webhooks[name].queue.dead_letters(name, limit=9)
+                assert letter.reason.startswith(f"internal error: {kind.__name__} at ")
+            assert site.failures("event streams") >= 1
 
     asyncio.run(scenario())
     assert "Doe" not in caplog.text
-    assert kind.__name__ in caplog.text
 
 
-async def check_dead_letter(site: Site, kind: type[Exception]) -> None:
-    queue = site.state.webhooks["culprit"].queue
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            letters = await queue.dead_letters("culprit", limit=10)
-            if letters:
-                break
-            await asyncio.sleep(0.005)
-    (letter,) = letters
-    assert letter.series_instance_uid == CULPRIT
-    assert letter.reason.startswith(f"internal error: {kind.__name__} at ")
-    assert (await queue.state("innocent")).dead == 0
-
-
-@pytest.mark.parametrize("kind", UNEXPECTED)
-def test_change_that_cannot_be_read_is_a_dead_letter_and_the_others_go_out(
-    tmp_path, monkeypatch, kind
-):
-    read = read_changes
-
-    def spoiled(connection: Any, after: int, limit: int) -> Any:
-        found = read(connection, after, limit)
-        if any(change.series.SeriesInstanceUID == CULPRIT for change in found):
-            raise kind("Doe^Jane")
-        return found
-
-    monkeypatch.setattr(webhook_queue, "read_changes", spoiled)
+def test_stream_that_fails_ends_and_its_reader_comes_back(tmp_path, monkeypatch):
+    looks = iter([ValueError("Doe^Jane")])
 
     async def scenario():
-        async with running(tmp_path, lambda _site: None) as site:
-            for uid in (CULPRIT, INNOCENT):
-                await site.register(uid)
-            await site.until(lambda: all(site.knows(name, INNOCENT) for name in HOOKS))
-            for name in HOOKS:
-                (letter,) = await site.state.webhooks[name].queue.dead_letters(name, limit=10)
-                assert letter.reason.startswith(f"internal error: {kind.__name__} at ")
+        async with site_in(tmp_path) as site:
+            after = site.app.state.feed.after
+
+            async def spoiled(position: int) -> Any:
+                for error in looks:
+                    raise error
+                return await after(position)
+
+            monkeypatch.setattr(site.app.state.feed, "after", spoiled)
+            await site.everything_goes_on()
+            assert site.failures("event streams") == 1
 
     asyncio.run(scenario())
 
 
-def test_task_that_ends_all_the_same_is_seen(tmp_path, caplog):
-    async def fail(*_: Any) -> None:
-        raise ValueError("Doe^Jane")
+@pytest.mark.parametrize("raises", [True, False])
+@pytest.mark.parametrize("task", ["change feed", "webhook archive", "webhook ris", "housekeeping"])
+def test_task_that_ends_all_the_same_makes_the_server_not_ready(tmp_path, caplog, task, raises):
+    async def end() -> None:
+        if raises:
+            raise ValueError("Doe^Jane")
 
     def spoil(site: Site) -> None:
-        site.state.background_tasks[FEED] = fail
+        assert task in site.app.state.tasks
+        site.app.state.tasks[task] = end
 
     async def scenario():
-        async with running(tmp_path, spoil) as site:
-            await site.until(lambda: bool(site.state.background.ended()))
-            (reason,) = site.state.background.ended().values()
-            assert reason.startswith("ValueError at test_server_bulkheads.py:")
-            assert site.failures(FEED) == 1
-            transport = httpx.ASGITransport(app=site.app)
-            async with httpx.AsyncClient(
-                transport=transport, base_url="http://localhost"
-            ) as client:
-                answer = await client.get("/readyz")
+        async with site_in(tmp_path, spoil) as site:
+            await site.until(site.app.state.bulkheads.all_ended)
+            answer = await site.client.get("/readyz")
             assert answer.status_code == 503
-            assert f"{FEED} has ended, restart the server" in answer.json()["detail"]
+            reason = "ValueError at test_server_bulkheads" if raises else "nothing was left to do"
+            assert f"{task} has ended: {reason}" in answer.json()["detail"]
+            assert "Doe" not in answer.text
+            assert (await site.client.get("/healthz")).status_code == 200
+            assert await site.register(INNOCENT) == 201
+            reason = await site.app.state.bulkheads.wait_for_an_end()
+            assert reason.startswith(f"{task} ended: ")
 
     asyncio.run(scenario())
-    assert f"{FEED} has ended, restart the server: ValueError" in caplog.text
     assert "Doe" not in caplog.text
+    assert f"{task} has ended" in caplog.text
+
+
+class Panic(BaseException):
+    """As Rust's extensions raise it."""
+
+
+def test_end_of_the_database_thread_answers_all_and_makes_the_server_not_ready(tmp_path, caplog):
+    async def scenario():
+        async with site_in(tmp_path) as site:
+
+            def panic(_items: Any) -> Any:
+                raise Panic("Doe^Jane")
+
+            site.database._thread._commit_group = panic
+            ending = asyncio.create_task(site.app.state.bulkheads.wait_for_an_end())
+            assert await site.register(CULPRIT) == 503
+            assert await site.register(INNOCENT) == 503
+            assert (await ending).startswith("database ended: Panic at ")
+            answer = await site.client.get("/readyz")
+            assert answer.status_code == 503
+            assert "database has ended: Panic at " in answer.json()["detail"]
+
+    asyncio.run(scenario())
+    assert "Doe" not in caplog.text
+
+
+def test_claims_of_others_are_not_lost_with_one_that_cannot_be_read(tmp_path, monkeypatch):
+    """What goes wrong in the query itself is told from the change by reading each for itself."""
+    original = read._read_changes
+
+    def spoiled(connection: Any, statement: Any) -> Any:
+        found = original(connection, statement)
+        if any(change.series.SeriesInstanceUID == CULPRIT for change in found):
+            raise OverflowError("Doe^Jane")
+        return found
+
+    async def scenario():
+        monkeypatch.setattr(read, "_read_changes", spoiled)
+        async with site_in(tmp_path) as site:
+            for uid in (CULPRIT, "1.3", "1.4"):
+                await site.register(uid)
+            await site.everything_goes_on()
+            queue: webhook_queue.WebhookQueue = site.app.state.webhooks["ris"].queue
+            assert sorted(site.told["ris"]) == sorted([INNOCENT, "1.3", "1.4"])
+            (letter,) = await queue.dead_letters("ris", limit=9)
+            assert letter.series_instance_uid == CULPRIT
+
+    asyncio.run(scenario())

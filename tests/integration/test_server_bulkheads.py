@@ -102,6 +102,9 @@ class Site:
             while not condition():  # noqa: ASYNC110 - threads and a loop of the server are at work
                 await asyncio.sleep(0.002)
 
+    async def until_more_failures(self, task: str, before: float) -> None:
+        await self.until(lambda: self.failures(task) > before)
+
     async def everything_goes_on(self) -> None:
         """See that an innocent series goes all ways."""
         assert await self.register(INNOCENT) == 201
@@ -216,7 +219,7 @@ def spoiled_messages(site: Site, fail: Callable[[], None], _monkeypatch: object)
 def spoiled_memory(_site: Site, fail: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload_memory, "_MANY", 0)
     monkeypatch.setattr(body_limit, "_GIVE_BACK_AFTER", 0.0)
-    spoiled = failing_at_first(body_limit.give_memory_back, fail)
+    spoiled = failing_at_first(upload_memory.give_memory_back, fail)
     monkeypatch.setattr(body_limit, "give_memory_back", spoiled)
 
 
@@ -266,21 +269,18 @@ def test_units_that_fail_are_contained_and_the_others_go_on(tmp_path, caplog, mo
     kinds = cycle(UNEXPECTED)
 
     async def scenario():
-        def fail() -> None:
-            if site.is_spoiled:
-                raise next(kinds)("Doe^Jane")
+        def spoil(site: Site) -> None:
+            def fail() -> None:
+                if site.is_spoiled:
+                    raise next(kinds)("Doe^Jane")
 
-        def spoil(new_site: Site) -> None:
-            nonlocal site
-            site = new_site
             FAULTS[task].spoil(site, fail, monkeypatch)
 
-        site: Any = None
-        async with site_in(tmp_path, spoil):
+        async with site_in(tmp_path, spoil) as site:
             for number, _ in enumerate(UNEXPECTED):
                 before = site.failures(task)
                 await FAULTS[task].work(site, f"{CULPRIT}.{number}")
-                await site.until(lambda before=before: site.failures(task) > before)
+                await site.until_more_failures(task, before)
             await site.everything_goes_on()
             others = [name for name in FAULTS if name != task]
             assert {name for name in others if site.failures(name)} == set()

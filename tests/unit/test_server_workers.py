@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from multiprocessing.connection import wait
+from typing import Any
 
 import pytest
 
@@ -118,10 +119,9 @@ def test_worker_that_cannot_be_attended_to_is_replaced_and_the_others_are_kept(c
     reading, writing = os.pipe()
     spoiled = Worker(reading)
     os.write(writing, b".")
-    workers = _Workers(lambda number: Worker() if number == 1 or made else spoiled, clock)
-    made = []
+    made = iter([Worker(), spoiled])
+    workers: Any = _Workers(lambda _number: next(made, None) or Worker(), clock)  # type: ignore[arg-type, return-value]
     workers.start([1, 2])
-    made.append(2)
     innocent = workers.running[1]
     workers.keep_running([clock.stop])  # a number of a file can't be read from as a link
     os.close(reading)

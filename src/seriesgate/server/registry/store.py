@@ -301,7 +301,7 @@ class SeriesStore(Protocol):
         """Give the counts of the minutes in which something came, the oldest first."""
         ...
 
-    async def changes(self, after: int, *, limit: int) -> list[FoundChange]:
+    async def changes(self, after: int, *, limit: int) -> Sequence[FoundChange]:
         """Give the first `limit` changes whose number is over `after`, in their order.
 
         Once change n was given, every change before it can be read too, whoever makes them, but

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import json
 import socket
+from datetime import timedelta
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,10 +22,13 @@ from tests.unit.server.examples import FIVE_FIELDS
 
 from seriesgate.listener import bind_listener
 from seriesgate.server.changes import event_stream, webhook_queue
+from seriesgate.server.changes.feed import ChangeFeed
 from seriesgate.server.http import body_limit, upload_memory
-from seriesgate.server.sql import housekeeping, read, sqlite_upkeep
+from seriesgate.server.sql import deletion, housekeeping, read, sqlite_upkeep
+from seriesgate.server.sql.opening import utc_now
 from seriesgate.settings.server import ServerSettings
-from seriesgate.wiring.server import server_app
+from seriesgate.startup import MustStop
+from seriesgate.wiring.server import run_server, server_app
 from seriesgate.wiring.worker_seat import WorkerSeat
 
 if TYPE_CHECKING:
@@ -437,5 +441,82 @@ def test_claims_of_others_are_not_lost_with_one_that_cannot_be_read(tmp_path, mo
             assert sorted(site.told["ris"]) == sorted([INNOCENT, "1.3", "1.4"])
             (letter,) = await queue.dead_letters("ris", limit=9)
             assert letter.series_instance_uid == CULPRIT
+
+    asyncio.run(scenario())
+
+
+def test_series_that_cannot_be_deleted_by_its_age_is_passed_over(tmp_path, caplog, monkeypatch):
+    counted: list[int] = []
+    original = deletion._delete
+
+    def spoiled(connection: Any, totals: Any, rows: Any, *others: Any) -> None:
+        if any(row.SeriesInstanceUID.startswith(CULPRIT) for row in rows):
+            raise UnicodeError("Doe^Jane")
+        original(connection, totals, rows, *others)
+
+    async def scenario():
+        monkeypatch.setattr(deletion, "_delete", spoiled)
+        async with site_in(tmp_path) as site:
+            for number in range(4):
+                await site.register(f"1.{number}")
+            for number in range(2):
+                await site.register(f"{CULPRIT}.{number}")
+                await site.register(f"1.{number + 4}")
+            house = housekeeping.Housekeeping(
+                site.database,
+                lambda: utc_now() + timedelta(days=2),
+                timedelta(days=90),
+                keep_series=timedelta(days=1),
+                deleted=lambda _reason, count: counted.append(count),
+            )
+            await house.once()
+            page = (await site.client.get("/series")).json()
+            left = {each["SeriesInstanceUID"] for each in page["series"]}
+            assert left == {f"{CULPRIT}.0", f"{CULPRIT}.1"}
+
+    asyncio.run(scenario())
+    assert counted == [6]
+    assert "Doe" not in caplog.text
+    assert "housekeeping (deletion of a series) failed and is tried again" in caplog.text
+
+
+def test_deletion_that_always_fails_comes_to_an_end(tmp_path, monkeypatch):
+    def spoiled(_connection: Any) -> None:
+        raise ValueError("Doe^Jane")
+
+    async def scenario():
+        async with site_in(tmp_path) as site:
+            await site.register(INNOCENT)
+            monkeypatch.setattr(deletion, "lock_totals", spoiled)
+            house = housekeeping.Housekeeping(
+                site.database,
+                lambda: utc_now() + timedelta(days=2),
+                timedelta(days=90),
+                keep_series=timedelta(days=1),
+            )
+            async with asyncio.timeout(PATIENCE):
+                await house.once()
+
+    asyncio.run(scenario())
+
+
+def test_worker_one_of_whose_tasks_has_ended_ends_for_another_to_take_its_place(
+    tmp_path, monkeypatch
+):
+    async def ends(_self: Any) -> None:
+        raise OverflowError("Doe^Jane")
+
+    async def scenario():
+        monkeypatch.setattr(ChangeFeed, "run", ends)
+        metrics = tmp_path / "metrics"
+        metrics.mkdir()
+        settings = ServerSettings(database_url=f"sqlite:///{tmp_path}/series_data.db")
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        with ours, theirs, bind_listener("127.0.0.1", 0) as listener:
+            seat = WorkerSeat(listener, theirs, metrics)
+            with pytest.raises(MustStop, match="change feed ended: OverflowError at "):
+                async with asyncio.timeout(PATIENCE):
+                    await run_server(settings, asyncio.Event(), lambda _url: None, seat)
+            asyncio.get_running_loop().remove_reader(theirs)
 
     asyncio.run(scenario())

@@ -75,7 +75,8 @@ class Site:
 
     async def register(self, uid: str) -> int:
         fields = FIVE_FIELDS | {"SeriesInstanceUID": uid}
-        return (await self.client.post("/series", json=fields)).status_code
+        async with asyncio.timeout(PATIENCE):
+            return (await self.client.post("/series", json=fields)).status_code
 
     async def follow(self) -> None:
         """Read the events until cancelled, and again whenever they end."""
